@@ -1,0 +1,167 @@
+/**
+ * A training run's state as one safetensors file: tensors under the names of spec section 5 and AdamW's moments;
+ * as metadata the format, its version, the counters and the config.
+ */
+import { readdir, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { z } from 'zod';
+import { resolveConfig } from '../config/resolve.js';
+import { type Config, modelOptions } from '../config/schema.js';
+import { CheckpointError, ConfigError } from '../errors.js';
+import { writeFileAtomic } from '../files.js';
+import type { Addon, NativeTensor } from '../native.js';
+import { encodeSafetensors, readSafetensors } from './safetensors.js';
+
+const FORMAT = 'san-native';
+const VERSION = '1';
+
+export interface Checkpoint {
+  config: Config;
+  /** Steps done. */
+  step: number;
+  /** Images seen. */
+  images: number;
+  tensors: NativeTensor[];
+}
+
+/** A checkpoint as found on disk. */
+export interface LoadedCheckpoint extends Checkpoint {
+  path: string;
+  /** Newer checkpoints of the run that were damaged, and what was wrong with them. */
+  damaged: { path: string; reason: string }[];
+}
+
+/** Text fields, as safetensors metadata must be. */
+const metadataSchema = z.object({
+  format: z.literal(FORMAT),
+  version: z.literal(VERSION),
+  step: counter(),
+  images: counter(),
+  config: z.string(),
+});
+
+function counter() {
+  return z
+    .string()
+    .regex(/^\d{1,16}$/)
+    .transform(Number)
+    .pipe(z.int());
+}
+
+/** Writes the file whole or not at all. Throws OutputError. */
+export async function saveCheckpoint(path: string, checkpoint: Checkpoint): Promise<void> {
+  const { config, step, images, tensors } = checkpoint;
+  const metadata = {
+    format: FORMAT,
+    version: VERSION,
+    step: String(step),
+    images: String(images),
+    config: JSON.stringify(config),
+  };
+  await writeFileAtomic(path, encodeSafetensors(tensors, metadata));
+}
+
+/**
+ * Loads a checkpoint file, or the newest whole one of a run folder, and checks it against the model that its config
+ * describes. Throws CheckpointError: ERR_SAN_CHECKPOINT_NOT_FOUND, _FORMAT (damaged or not a checkpoint) or
+ * _MISMATCH, naming the first wrong tensor and both shapes.
+ */
+export async function loadCheckpoint(
+  runOrFile: string,
+  addon: Pick<Addon, 'parameters'>,
+): Promise<LoadedCheckpoint> {
+  const damaged: LoadedCheckpoint['damaged'] = [];
+  for (const path of await candidates(runOrFile)) {
+    try {
+      const checkpoint = await readCheckpoint(path);
+      checkTensors(path, checkpoint, addon);
+      return { ...checkpoint, path, damaged };
+    } catch (error) {
+      if (!(error instanceof CheckpointError) || error.code !== 'ERR_SAN_CHECKPOINT_FORMAT') throw error;
+      damaged.push({ path, reason: error.message });
+    }
+  }
+  const [newest] = damaged;
+  throw new CheckpointError(
+    'ERR_SAN_CHECKPOINT_FORMAT',
+    damaged.length === 1
+      ? `${newest?.reason}`
+      : `none of the ${damaged.length} checkpoints in ${runOrFile} can be read; the newest: ${newest?.reason}`,
+    { path: newest?.path ?? runOrFile },
+  );
+}
+
+/** The file itself, or a run folder's checkpoints, newest first; at least one. */
+async function candidates(runOrFile: string): Promise<string[]> {
+  const notFound = (message: string) =>
+    new CheckpointError('ERR_SAN_CHECKPOINT_NOT_FOUND', message, { path: runOrFile });
+  const found = await stat(runOrFile).catch(() => undefined);
+  if (found === undefined) throw notFound(`there is no run folder or checkpoint at ${runOrFile}`);
+  if (!found.isDirectory()) return [runOrFile];
+  const folder = join(runOrFile, 'checkpoints');
+  const names = await readdir(folder).catch(() => []);
+  const steps = names.flatMap((name) => {
+    const step = /^step-(\d+)\.safetensors$/.exec(name)?.[1];
+    return step === undefined ? [] : [{ name, step: Number(step) }];
+  });
+  if (steps.length === 0) {
+    throw notFound(
+      `${runOrFile} is not a run folder with a checkpoint: nothing like ${join(folder, 'step-*.safetensors')}`,
+    );
+  }
+  return steps.sort((a, b) => b.step - a.step).map(({ name }) => join(folder, name));
+}
+
+async function readCheckpoint(path: string): Promise<Checkpoint> {
+  const { metadata, tensors } = await readSafetensors(path);
+  const bad = (reason: string, cause?: unknown) =>
+    new CheckpointError(
+      'ERR_SAN_CHECKPOINT_FORMAT',
+      `${path} is not a san-native checkpoint: ${reason}`,
+      { path },
+      { cause },
+    );
+  const parsed = metadataSchema.safeParse(metadata);
+  if (!parsed.success) {
+    const key = String(parsed.error.issues[0]?.path[0]);
+    const value = metadata[key];
+    throw bad(value === undefined ? `its metadata lacks "${key}"` : `its metadata has ${key} = "${value}"`);
+  }
+  const { step, images } = parsed.data;
+  try {
+    const values: unknown = JSON.parse(parsed.data.config);
+    const config = resolveConfig([{ source: 'its config', values: values as Record<string, unknown> }]);
+    return { config, step, images, tensors };
+  } catch (error) {
+    if (error instanceof ConfigError) throw bad(error.message, error);
+    if (error instanceof SyntaxError || error instanceof TypeError)
+      throw bad('its config is not JSON', error);
+    throw error;
+  }
+}
+
+/** Every parameter must be there with its shape; so must the moving average's, when it is there at all. */
+function checkTensors(path: string, { config, tensors }: Checkpoint, addon: Pick<Addon, 'parameters'>): void {
+  const shapes = new Map(tensors.map((tensor) => [tensor.name, tensor.shape]));
+  const parameters = addon.parameters(modelOptions(config));
+  const averaged = tensors.some(({ name }) => name.startsWith('ema.'));
+  const expected = [
+    ...parameters,
+    ...parameters
+      .filter(({ name }) => averaged && !name.startsWith('reverser.'))
+      .map(({ name, shape }) => ({ name: `ema.${name}`, shape })),
+  ];
+  for (const { name, shape } of expected) {
+    const found = shapes.get(name);
+    if (found !== undefined && found.join() === shape.join()) continue;
+    const fault =
+      found === undefined
+        ? `lacks tensor ${name} of shape [${shape.join(', ')}]`
+        : `has tensor ${name} of shape [${found.join(', ')}] where its config asks for [${shape.join(', ')}]`;
+    throw new CheckpointError('ERR_SAN_CHECKPOINT_MISMATCH', `${path} ${fault}`, { path, field: name });
+  }
+}
+
+/** The tensors that inference needs: parameters and their moving average, without the optimizer's moments. */
+export const networkTensors = (tensors: readonly NativeTensor[]): NativeTensor[] =>
+  tensors.filter(({ name }) => /^(ema\.)?(kernel|generator|reverser)\./.test(name));

@@ -1,0 +1,9 @@
+/** Thrown by a command that ended in good order, all said, but with another exit status than 0. */
+export class ExitStatus extends Error {
+  readonly status: number;
+
+  constructor(status: number) {
+    super(`exit status ${status}`);
+    this.status = status;
+  }
+}

@@ -1,0 +1,93 @@
+import { constants } from 'node:os';
+import type { ArgumentsCamelCase, CommandModule } from 'yargs';
+import type { PresetName } from '../config/presets.js';
+import { presets } from '../config/presets.js';
+import { train } from '../training/train.js';
+import { ExitStatus } from './exit-status.js';
+import { configFlags, configFromFlags } from './flags.js';
+import { createReporter, type Reporter } from './progress.js';
+
+interface TrainArguments {
+  data: string;
+  out: string;
+  preset: string | undefined;
+  config: string | undefined;
+  json: boolean;
+  quiet: boolean;
+}
+
+const SIGNALS = ['SIGINT', 'SIGTERM'] as const;
+
+export const trainCommand: CommandModule<object, TrainArguments> = {
+  command: 'train <data>',
+  describe: 'Train on a folder of images',
+  builder: (yargs) => {
+    const command = yargs
+      .positional('data', {
+        type: 'string',
+        demandOption: true,
+        describe: 'Folder of images, searched recursively, or an IDX file',
+      })
+      .options({
+        out: {
+          alias: 'o',
+          type: 'string',
+          requiresArg: true,
+          demandOption: true,
+          group: 'Run folder and settings:',
+          describe: 'Run folder to make',
+        },
+        preset: {
+          type: 'string',
+          requiresArg: true,
+          group: 'Run folder and settings:',
+          describe: `Named settings: ${Object.keys(presets).join(', ')}`,
+        },
+        config: {
+          type: 'string',
+          requiresArg: true,
+          group: 'Run folder and settings:',
+          describe: 'YAML or JSON file of settings, keys in camelCase; flags win over it, it over the preset',
+        },
+        json: { type: 'boolean', default: false, describe: 'One JSON object per tick on stdout' },
+        quiet: { type: 'boolean', default: false, describe: 'Say nothing but errors' },
+      })
+      .example('$0 train photos --out runs/photos --preset quickstart', '32×32 in some minutes')
+      .example('$0 train photos --out runs/64 --image-size 64', 'Larger');
+    // Apart from the chain, whose type would lose all names in that of a record.
+    command.options(configFlags);
+    return command;
+  },
+  handler: run,
+};
+
+async function run(argv: ArgumentsCamelCase<TrainArguments>): Promise<void> {
+  const { data, out, preset, config } = argv;
+  const reporter = createReporter(argv);
+  const stop = stopOnSignal(reporter);
+  try {
+    const options = { ...configFromFlags(argv), data, out, preset: preset as PresetName | undefined, config };
+    for await (const tick of train(options, { signal: stop.signal })) reporter.tick(tick);
+  } finally {
+    stop.release();
+    reporter.close();
+  }
+  if (stop.status !== 0) throw new ExitStatus(stop.status);
+}
+
+/** The first signal ends training in order; with our listener gone, a second one ends the process at once. */
+function stopOnSignal(reporter: Reporter) {
+  const controller = new AbortController();
+  const release = () => {
+    for (const name of SIGNALS) process.off(name, onSignal);
+  };
+  const stop = { signal: controller.signal, status: 0, release };
+  function onSignal(name: NodeJS.Signals): void {
+    release();
+    stop.status = 128 + constants.signals[name];
+    reporter.note(`${name}: saving a checkpoint after this step; once more leaves at once`);
+    controller.abort();
+  }
+  for (const name of SIGNALS) process.on(name, onSignal);
+  return stop;
+}

@@ -1,0 +1,28 @@
+import { readFile } from 'node:fs/promises';
+import { parseDocument } from 'yaml';
+import { ConfigError } from '../errors.js';
+import { fileErrorReason } from '../files.js';
+import type { ConfigLayer } from './resolve.js';
+
+/**
+ * Reads a config file, YAML or JSON: one flat map of config keys. The keys and values themselves are checked by
+ * resolveConfig. Throws ConfigError when the file cannot be read or is not such a map.
+ */
+export async function readConfigFile(path: string): Promise<ConfigLayer> {
+  const fail = (reason: string) =>
+    new ConfigError(`config file ${path} ${reason}`, { path, field: 'config' });
+  let text: string;
+  try {
+    text = await readFile(path, 'utf8');
+  } catch (error) {
+    throw fail(`cannot be read: ${fileErrorReason(error)}`);
+  }
+  const document = parseDocument(text, { prettyErrors: true });
+  const [syntax] = document.errors;
+  if (syntax) throw fail(`is not YAML or JSON: ${syntax.message.split('\n')[0]}`);
+  const values: unknown = document.toJS() ?? {};
+  if (typeof values !== 'object' || values === null || Array.isArray(values)) {
+    throw fail('must be a map of config keys to values, such as "imageSize: 32"');
+  }
+  return { source: path, values: values as Record<string, unknown> };
+}

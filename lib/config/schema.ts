@@ -1,0 +1,145 @@
+/**
+ * The one list of settings. Types, defaults, ranges, command-line flags, help text, the frozen config file and a
+ * checkpoint's metadata all come from here. Keys are flat; the groups below only order them and head the help.
+ * Formulas and symbols: spec sections 1 to 3.
+ */
+import { z } from 'zod';
+import type { LossOptions, ModelOptions, OptimizerOptions } from '../native.js';
+import type { Architecture } from './architecture.js';
+
+const whole = (min: number, max: number) => z.int().min(min).max(max);
+const real = (min: number, max: number) => z.number().min(min).max(max);
+const weight = (value: number) => real(0, 1e6).default(value);
+const ratio = (value: number) => z.number().gt(0).max(1).default(value);
+/** The largest number of steps, and of steps between two events. */
+const LONGEST = 1e9;
+
+const imageKeys = {
+  imageSize: whole(4, 1024).default(32).describe('Width and height of the images in pixels'),
+  background: z
+    .string()
+    .regex(/^#[0-9a-fA-F]{6}$/)
+    .default('#ffffff')
+    .describe('Colour under transparent pixels')
+    .meta({ expected: 'a colour such as "#ffffff"' }),
+};
+
+const widthKeys = {
+  baseWidth: whole(1, 4096).default(16).describe('Channels at full resolution, doubled with each halving'),
+  maxWidth: whole(1, 4096).default(128).describe('Most channels at any resolution'),
+};
+
+const modelKeys = {
+  imageChannels: z.literal([1, 3]).default(3).describe('Channels of an image: grey or colour'),
+  widths: z
+    .array(whole(1, 4096))
+    .length(7)
+    .exactOptional()
+    .describe('Channels before, between and after the six modules')
+    .meta({ derivation: 'from base and max width' }),
+  strides: z
+    .array(z.literal([1, 2]))
+    .length(6)
+    .exactOptional()
+    .describe('Stride of each of the six modules')
+    .meta({ expected: '6 numbers, each 1 or 2', derivation: 'from the image size' }),
+  latentChannels: whole(1, 4096)
+    .exactOptional()
+    .describe('Channels of the latent')
+    .meta({ derivation: 'for about 64 numbers in all' }),
+  latentSize: whole(1, 1024)
+    .exactOptional()
+    .describe('Width and height of the latent')
+    .meta({ derivation: 'from the image size' }),
+  adoThreshold: real(0, 1).default(0.3).describe('ADO lets a value pass from this attention on'),
+  adoRatio: ratio(0.5).describe('Hidden channels of ADO, relative to its input'),
+  rpaRatio: ratio(0.5).describe('Hidden channels of RPA, relative to its input'),
+  attentionRatio: ratio(0.25).describe('Hidden channels of the channel attention, relative to its input'),
+};
+
+const lossKeys = {
+  estimator: z
+    .enum(['normal', 'sliced', 'sinkhorn', 'dual'])
+    .default('normal')
+    .describe('How the Wasserstein distance between latents is estimated'),
+  projections: whole(1, 65536).default(64).describe('Random directions per step for the distance'),
+  pairing: z
+    .enum(['cycle', 'assigned', 'random'])
+    .default('cycle')
+    .describe('Which latent meets which real image in LGI'),
+  wGD: weight(0.3).describe('Weight of LGD, the distance of R(G(Z)) from the prior, in the loss of G'),
+  wGI: weight(1).describe('Weight of LGI, the squared error of paired images, in the loss of G'),
+  wRZ: weight(1).describe('Weight of LRZ in the loss of R; without effect under repulsion'),
+  wRX: weight(1).describe('Weight of LRX, the distance of R(X) from the prior, in the loss of R'),
+  wLZ: weight(0).describe('Weight of LLZ, the squared error of R(G(Z)) against Z, in both losses'),
+  repulsionWeight: weight(0.3).describe(
+    'Weight of R driving generated latents off the prior; 0 turns it off',
+  ),
+  repulsionMargin: real(0, 1e6).default(1).describe('Distance at which repulsion ends'),
+  penaltyWeight: weight(0).describe('Weight of the gradient penalty on R; 0 turns it off'),
+  penaltyEvery: whole(1, 1e6).default(1).describe('Steps between two gradient penalties'),
+  sinkhornEpsilon: real(1e-6, 1e6).default(0.05).describe('Entropic blur of the sinkhorn estimator'),
+  sinkhornIterations: whole(1, 100000).default(100).describe('Iterations of the sinkhorn estimator'),
+};
+
+const optimizerKeys = {
+  learningRate: z.number().gt(0).max(1).default(1e-3).describe('Step size of AdamW'),
+  weightDecay: real(0, 1).default(1e-2).describe('Decoupled weight decay, not on biases'),
+  lambda: real(0, 1).default(0.5).describe("Share of G's update in a shared kernel; R has the rest"),
+  emaDecay: z
+    .number()
+    .min(0)
+    .lt(1)
+    .default(0.99)
+    .describe("Decay per step of the moving average of G's weights"),
+};
+
+const runKeys = {
+  batchSize: whole(2, 65536).default(64).describe('Images per step'),
+  steps: whole(1, LONGEST).default(2000).describe('Steps of the whole run'),
+  seed: z.int().min(0).default(1).describe('Fixes everything random: one seed, one result'),
+  threads: whole(1, 1024).exactOptional().describe('CPU threads').meta({ derivation: 'all cores' }),
+  logEvery: whole(1, LONGEST).default(10).describe('Steps that one line of metrics.jsonl sums up'),
+  sampleEvery: whole(0, LONGEST)
+    .default(200)
+    .describe('Steps between two sample grids; 0 draws one at the end'),
+  sampleCount: whole(1, 1024).default(64).describe('Images in a sample grid'),
+  checkpointEvery: whole(0, LONGEST)
+    .default(500)
+    .describe('Steps between two checkpoints; 0 writes one at the end'),
+};
+
+/** Keys under the headings of the help text. */
+export const keyGroups = {
+  Images: imageKeys,
+  Networks: { ...widthKeys, ...modelKeys },
+  Losses: lossKeys,
+  Optimizer: optimizerKeys,
+  Run: runKeys,
+};
+
+export const configSchema = z.strictObject({
+  ...imageKeys,
+  ...widthKeys,
+  ...modelKeys,
+  ...lossKeys,
+  ...optimizerKeys,
+  ...runKeys,
+});
+
+/** Settings as a user gives them: every key may be left out. */
+export type ConfigInput = z.input<typeof configSchema>;
+
+/** Settings with every default filled in and the architecture settled. */
+export type Config = z.output<typeof configSchema> & Architecture;
+
+export type ConfigKey = keyof ConfigInput;
+
+function pick<K extends ConfigKey>(config: Config, keys: Record<K, unknown>): Pick<Config, K> {
+  const picked = Object.keys(keys).map((key) => [key, config[key as K]]);
+  return Object.fromEntries(picked) as Pick<Config, K>;
+}
+
+export const modelOptions = (config: Config): ModelOptions => pick(config, modelKeys);
+export const lossOptions = (config: Config): LossOptions => pick(config, lossKeys);
+export const optimizerOptions = (config: Config): OptimizerOptions => pick(config, optimizerKeys);

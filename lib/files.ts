@@ -1,0 +1,110 @@
+/** Writing files so that a reader never sees half of one, and saying in words why a file could not be used. */
+import { randomUUID } from 'node:crypto';
+import { constants } from 'node:fs';
+import { access, type FileHandle, mkdir, open, rename, rm, stat } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { OutputError } from './errors.js';
+
+const REASONS: Record<string, string> = {
+  EACCES: 'permission denied',
+  EBUSY: 'it is in use',
+  EDQUOT: 'the disk quota is used up',
+  EEXIST: 'a file is in the way',
+  EFBIG: 'the file would be too large',
+  EIO: 'the device reports an input/output error',
+  EISDIR: 'it is a folder',
+  ELOOP: 'its symbolic links run in a circle',
+  EMFILE: 'too many files are open',
+  ENAMETOOLONG: 'the name is too long',
+  ENFILE: 'too many files are open',
+  ENOENT: 'no such file or folder',
+  ENOSPC: 'no space is left on the device',
+  ENOTDIR: 'a part of its path is not a folder',
+  EPERM: 'the operation is not permitted',
+  EROFS: 'the file system is read-only',
+};
+
+/** Why a file operation failed, in words: "permission denied". For any thrown value. */
+export function fileErrorReason(error: unknown): string {
+  const { code, message } = error as NodeJS.ErrnoException;
+  return REASONS[code ?? ''] ?? String(message ?? error).replace(/\s+/g, ' ');
+}
+
+/**
+ * Writes `chunks` one after the other as the file `path`, whole or not at all: the file appears, or replaces an older
+ * one, only once everything is on the disk. Text is written as UTF-8. The folder must exist. Throws OutputError; the
+ * older file is then untouched and nothing else is left behind. Whatever `chunks` throws passes through.
+ *
+ * Not write-file-atomic: it takes one buffer only, and a checkpoint is a list of tensors.
+ */
+export async function writeFileAtomic(path: string, chunks: Iterable<Uint8Array | string>): Promise<void> {
+  const folder = dirname(path);
+  // In the same folder, since rename() works only within a file system. Independent of the name, which may be long.
+  const temporary = join(folder, `.san-${randomUUID()}.tmp`);
+  const handle = await attempt(path, () => open(temporary, 'wx'));
+  try {
+    try {
+      for (const chunk of chunks) await attempt(path, () => handle.writeFile(chunk));
+      await attempt(path, () => handle.sync());
+    } finally {
+      await handle.close();
+    }
+    await attempt(path, () => rename(temporary, path));
+  } catch (error) {
+    await rm(temporary, { force: true });
+    throw error;
+  }
+  // Without this the new name may be lost in a power failure, though the content is safe.
+  await attempt(path, () => syncFolder(folder));
+}
+
+async function attempt<T>(path: string, operation: () => Promise<T>): Promise<T> {
+  try {
+    return await operation();
+  } catch (error) {
+    throw new OutputError(`cannot write ${path}: ${fileErrorReason(error)}`, { path }, { cause: error });
+  }
+}
+
+async function syncFolder(folder: string): Promise<void> {
+  let handle: FileHandle | undefined;
+  try {
+    handle = await open(folder, 'r');
+    await handle.sync();
+  } catch (error) {
+    // Some file systems cannot sync a folder, and one may be writable without being readable.
+    const { code } = error as NodeJS.ErrnoException;
+    if (code !== 'EINVAL' && code !== 'EACCES' && code !== 'EPERM' && code !== 'ENOTSUP') throw error;
+  } finally {
+    await handle?.close();
+  }
+}
+
+/**
+ * Makes the folder `path`, and its parents, unless it is there. Throws OutputError when it or a parent is a file or
+ * when it cannot be made or written to; the message names the part of the path at fault.
+ */
+export async function ensureFolder(path: string): Promise<void> {
+  try {
+    await mkdir(path, { recursive: true });
+    await access(path, constants.W_OK | constants.X_OK);
+  } catch (error) {
+    const file = await fileOnPath(path);
+    const reason =
+      file === undefined
+        ? fileErrorReason(error)
+        : file === path
+          ? 'it is a file'
+          : `${file} is a file, not a folder`;
+    throw new OutputError(`cannot use ${path} as a folder: ${reason}`, { path }, { cause: error });
+  }
+}
+
+/** The nearest of `path` and its parents that is there, if that is not a folder. */
+async function fileOnPath(path: string): Promise<string | undefined> {
+  for (let part = path; ; part = dirname(part)) {
+    const found = await stat(part).catch(() => undefined);
+    if (found !== undefined) return found.isDirectory() ? undefined : part;
+    if (part === dirname(part)) return undefined;
+  }
+}

@@ -1,0 +1,38 @@
+/** Checks of what callers pass in; plain JavaScript may pass anything. */
+import { SanError } from '../errors.js';
+import type { ImageBatch, LatentBatch } from '../native.js';
+
+/** Throws ERR_SAN_OPTIONS unless `value` is a safe integer of at least `least`. */
+export function requireWhole(field: string, value: unknown, least: number): asserts value is number {
+  if (Number.isSafeInteger(value) && (value as number) >= least) return;
+  const shown = typeof value === 'string' ? JSON.stringify(value) : String(value);
+  throw new SanError('ERR_SAN_OPTIONS', `${field} = ${shown}: expected a whole number from ${least} on`, {
+    field,
+    value,
+  });
+}
+
+/**
+ * Throws ERR_SAN_SHAPE unless `batch` has elements of `type`, the shape [N, ...itemShape] with N >= 1, and just as
+ * many numbers as that shape asks for.
+ */
+export function requireBatch(
+  field: string,
+  batch: ImageBatch | LatentBatch,
+  type: typeof Uint8Array | typeof Float32Array,
+  itemShape: readonly number[],
+): void {
+  const fail = (message: string, value: unknown) => {
+    throw new SanError('ERR_SAN_SHAPE', `${field}${message}`, { field, value });
+  };
+  const { data, shape } = (batch ?? {}) as Partial<ImageBatch | LatentBatch>;
+  if (!(data instanceof type)) fail(`.data must be a ${type.name}`, data);
+  const [count = 0, ...item] = Array.isArray(shape) ? (shape as readonly number[]) : [];
+  if (!Number.isSafeInteger(count) || count < 1 || item.join() !== itemShape.join()) {
+    const shown = Array.isArray(shape) ? `[${shape.join(', ')}]` : String(shape);
+    fail(`.shape must be [N, ${itemShape.join(', ')}], is ${shown}`, shape);
+  }
+  const numbers = count * itemShape.reduce((a, b) => a * b, 1);
+  if (data?.length !== numbers)
+    fail(`.data must hold ${numbers} numbers, holds ${data?.length}`, data?.length);
+}

@@ -1,0 +1,63 @@
+import sharp from 'sharp';
+import type { ImageBatch } from '../native.js';
+
+/** Width and height that a small image is enlarged to, about, in pixels. */
+const CELL = 64;
+/** Pixels between images before enlarging, and their grey. */
+const GAP = 1;
+const GAP_GREY = 224;
+
+/**
+ * All images of a batch [N, H, W, C], N >= 1, on one near-square sheet, row by row, as a PNG. Small images are
+ * enlarged by a whole factor without smoothing.
+ */
+export async function encodeGrid(images: ImageBatch): Promise<Buffer> {
+  const { data, width, height, channels } = layOut(images);
+  const scale = Math.max(1, Math.round(CELL / images.shape[2]));
+  return sharp(data, { raw: { width, height, channels }, limitInputPixels: false })
+    .resize({ width: width * scale, height: height * scale, kernel: 'nearest', fit: 'fill' })
+    .png()
+    .toBuffer();
+}
+
+/** One image of a batch as a PNG. */
+export async function encodeImage(images: ImageBatch, index: number): Promise<Buffer> {
+  const [, height, width, channels] = images.shape;
+  const size = height * width * channels;
+  const pixels = images.data.subarray(index * size, (index + 1) * size);
+  return sharp(pixels, { raw: { width, height, channels: channels as 1 | 3 } })
+    .png()
+    .toBuffer();
+}
+
+/** Up to `count` images of a batch, evenly spread over it. */
+export function spread(images: ImageBatch, count: number): ImageBatch {
+  const [available, height, width, channels] = images.shape;
+  const size = height * width * channels;
+  const taken = Math.min(count, available);
+  const data = new Uint8Array(taken * size);
+  for (let i = 0; i < taken; i++) {
+    const from = Math.floor((i * available) / taken) * size;
+    data.set(images.data.subarray(from, from + size), i * size);
+  }
+  return { data, shape: [taken, height, width, channels] };
+}
+
+function layOut({ data, shape }: ImageBatch) {
+  const [count, h, w, channels] = shape;
+  const columns = Math.ceil(Math.sqrt(count));
+  const rows = Math.ceil(count / columns);
+  const width = columns * (w + GAP) + GAP;
+  const height = rows * (h + GAP) + GAP;
+  const sheet = new Uint8Array(width * height * channels).fill(GAP_GREY);
+  const line = w * channels;
+  for (let i = 0; i < count; i++) {
+    const left = GAP + (i % columns) * (w + GAP);
+    const top = GAP + Math.floor(i / columns) * (h + GAP);
+    for (let y = 0; y < h; y++) {
+      const from = (i * h + y) * line;
+      sheet.set(data.subarray(from, from + line), ((top + y) * width + left) * channels);
+    }
+  }
+  return { data: sheet, width, height, channels: channels as 1 | 3 };
+}

@@ -1,0 +1,16 @@
+/** The public API of san-native. */
+export type { PresetName } from './config/presets.js';
+export type { Config, ConfigInput } from './config/schema.js';
+export * from './errors.js';
+export { type LoadOptions, San } from './generation/san.js';
+export type {
+  Estimator,
+  ImageBatch,
+  LatentBatch,
+  Losses,
+  LossName,
+  Pairing,
+  SampleOptions,
+} from './native.js';
+export type { BeginTick, EndTick, LoadTick, StepsTick, Tick } from './training/ticks.js';
+export { type TrainControl, type TrainOptions, train } from './training/train.js';

@@ -1,0 +1,254 @@
+/**
+ * The one typed boundary to the C++ addon (native/src/binding). Every call takes one options object that the
+ * addon checks field by field; every promise settles on the main thread while the work runs on the engine's own.
+ * Rejections and exceptions arrive as NativeError with a stable code.
+ */
+import { existsSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { fileURLToPath } from 'node:url';
+import { type ErrorCode, NativeError, SetupError } from './errors.js';
+
+export type Dtype = 'float32' | 'float64';
+
+/** A named tensor as raw bytes: C-contiguous, little-endian. */
+export interface NativeTensor {
+  name: string;
+  dtype: Dtype;
+  shape: number[];
+  data: Uint8Array;
+}
+
+/** Batch of 8-bit images, shape [N, H, W, C], C-contiguous, C = 1 (grey) or 3 (sRGB). */
+export interface ImageBatch {
+  data: Uint8Array;
+  shape: [number, number, number, number];
+}
+
+/** Batch of latents, shape [N, Zc, Sz, Sz], C-contiguous. */
+export interface LatentBatch {
+  data: Float32Array;
+  shape: [number, number, number, number];
+}
+
+/** Architecture of both networks: spec section 1. */
+export interface ModelOptions {
+  /** Seven channel widths, from the latent head to the image head; of neighbours one divides the other. */
+  widths: number[];
+  /** Six strides of 1 or 2; image size = latentSize * their product. */
+  strides: number[];
+  latentChannels: number;
+  latentSize: number;
+  /** 1 or 3 in practice; any count of 1 or more is accepted. */
+  imageChannels: number;
+  adoThreshold: number;
+  adoRatio: number;
+  rpaRatio: number;
+  attentionRatio: number;
+}
+
+export type Estimator = 'normal' | 'sliced' | 'sinkhorn' | 'dual';
+export type Pairing = 'cycle' | 'assigned' | 'random';
+
+/** The losses: spec section 2. */
+export interface LossOptions {
+  estimator: Estimator;
+  /** Random unit directions drawn each step by `normal`, `sliced` and `dual`. */
+  projections: number;
+  pairing: Pairing;
+  wGD: number;
+  wGI: number;
+  /** Weight of LRZ; without effect while repulsionWeight > 0. */
+  wRZ: number;
+  wRX: number;
+  wLZ: number;
+  /** 0 turns repulsion off. */
+  repulsionWeight: number;
+  repulsionMargin: number;
+  /** 0 turns the gradient penalty off. */
+  penaltyWeight: number;
+  /** The penalty is taken every so many steps, scaled by the same number. */
+  penaltyEvery: number;
+  sinkhornEpsilon: number;
+  sinkhornIterations: number;
+}
+
+/** AdamW, kernel sharing and the moving average: spec section 3. */
+export interface OptimizerOptions {
+  learningRate: number;
+  weightDecay: number;
+  /** Share of the generator's update in a shared kernel, 0 to 1. */
+  lambda: number;
+  /** Decay of the generator's moving average per step, 0 to 1 exclusive. */
+  emaDecay: number;
+}
+
+export interface TrainerOptions {
+  model: ModelOptions;
+  loss: LossOptions;
+  optimizer: OptimizerOptions;
+  /** Non-negative safe integer. Keys initial values, latents, directions and the order of the images. */
+  seed: number;
+  batchSize: number;
+  /** Default float32. float64 is for tests. */
+  dtype?: Dtype;
+  /** Threads of the engine for this trainer's work; default all cores. */
+  threads?: number;
+  /** Training images, copied into native memory. Needed by run(). Size and channels must be the model's. */
+  images?: ImageBatch;
+  /** Continue from this state: every tensor that state() names, or the parameters alone (spec section 5). */
+  state?: TrainerState;
+}
+
+/** Everything that changes while training: tensors under the spec's names, plus AdamW's moments. */
+export interface TrainerState {
+  /** Steps done so far. */
+  step: number;
+  tensors: NativeTensor[];
+}
+
+export const LOSS_NAMES = ['lgd', 'lgi', 'lrz', 'lrx', 'llz', 'gp'] as const;
+export type LossName = (typeof LOSS_NAMES)[number];
+/** One number for each loss; gp is 0 in steps without the penalty. */
+export type Losses = Record<LossName, number>;
+
+export interface StepReport {
+  /** Steps done since the beginning of training, these included. */
+  step: number;
+  /** One entry for each step of this call, oldest first; fewer than asked for after interrupt(). */
+  losses: Losses[];
+  /** Wall-clock time of these steps. */
+  seconds: number;
+}
+
+/** Inputs that replace everything random in one step; for parity tests. All [B, ...], in the trainer's dtype. */
+export interface FixedInputs {
+  z: NativeTensor;
+  x: NativeTensor;
+  /** (D, P) unit columns; the coordinate axes are not added to them. */
+  directions: NativeTensor;
+  /** Gradient penalty only. */
+  e?: NativeTensor;
+  u?: NativeTensor;
+}
+
+export interface FixedStepReport {
+  losses: Losses;
+  /** Gradients before the update, by parameter name. Kernels appear in both. */
+  generatorGradients: NativeTensor[];
+  reverserGradients: NativeTensor[];
+}
+
+export interface SampleOptions {
+  /** Non-negative safe integer. */
+  seed: number;
+  /** Index of the first image; image i of a seed is the same in any batch. Default 0. */
+  startIndex?: number;
+  count: number;
+}
+
+/** A training run in native memory. Methods queue on the engine thread and run in order. */
+export interface NativeTrainer {
+  /** Takes `steps` training steps on the images given at creation; returns early after interrupt(). */
+  run(options: { steps: number }): Promise<StepReport>;
+  /** Makes the running or next queued run() return after the step under way. Synchronous, any time. */
+  interrupt(): void;
+  /** One step on given inputs, with gradients. */
+  stepOn(inputs: FixedInputs): Promise<FixedStepReport>;
+  /** Draws images with the moving average (`ema`, default true) or the raw weights. */
+  generate(options: SampleOptions & { ema?: boolean }): Promise<ImageBatch>;
+  /** A copy of the whole state. */
+  state(): Promise<TrainerState>;
+  /** Frees native memory; later calls reject with ERR_SAN_DISPOSED. Idempotent. */
+  dispose(): Promise<void>;
+}
+
+export interface NetworkOptions {
+  model: ModelOptions;
+  /** Tensors of a checkpoint (spec section 5); `ema.` ones are used for generating when present. */
+  tensors: NativeTensor[];
+  dtype?: Dtype;
+  threads?: number;
+}
+
+/** A trained pair of networks for inference. */
+export interface NativeNetwork {
+  generate(options: SampleOptions): Promise<ImageBatch>;
+  /** Images from given latents [N, Zc, Sz, Sz]. */
+  decode(options: { latents: LatentBatch }): Promise<ImageBatch>;
+  /** Latents of images [N, S, S, C]. */
+  reverse(options: { images: ImageBatch }): Promise<LatentBatch>;
+  /** Raw network outputs in the network's dtype, no 8-bit rounding: for parity tests. Uses the raw kernels. */
+  forward(options: { z: NativeTensor; x: NativeTensor }): Promise<{ generate: NativeTensor; reverse: NativeTensor }>;
+  dispose(): Promise<void>;
+}
+
+export interface ParameterInfo {
+  name: string;
+  shape: number[];
+}
+
+export interface AddonInfo {
+  /** LibTorch the addon was compiled against, such as "2.13.0". */
+  libtorch: string;
+  cuda: boolean;
+  /** Instruction set that ATen chose, such as "AVX2". */
+  cpuCapability: string;
+  threads: number;
+}
+
+/** What the compiled addon exports. */
+export interface Addon {
+  info(): AddonInfo;
+  /** Names and shapes of the parameters of a model, in checkpoint order. Throws ERR_SAN_OPTIONS. */
+  parameters(model: ModelOptions): ParameterInfo[];
+  /** Latents of (seed, startIndex...): float32 [count, Zc, Sz, Sz]. */
+  latents(options: SampleOptions & { latentChannels: number; latentSize: number }): LatentBatch;
+  createTrainer(options: TrainerOptions): Promise<NativeTrainer>;
+  createNetwork(options: NetworkOptions): Promise<NativeNetwork>;
+}
+
+/** What the compiled file itself exports: one function, given the class of the errors to throw. */
+interface AddonModule {
+  initialise(errorClass: new (code: ErrorCode, message: string, details: { field?: string }) => Error): Addon;
+}
+
+/** Root of this package, from lib/ and from dist/lib/. */
+export function packageRoot(): string {
+  let folder = new URL('..', import.meta.url);
+  while (!existsSync(new URL('package.json', folder)) && folder.pathname !== '/') folder = new URL('..', folder);
+  return fileURLToPath(folder);
+}
+
+/** Where the build puts the addon. */
+export function addonPath(): string {
+  return `${packageRoot()}build/san_native.node`;
+}
+
+let loaded: Addon | undefined;
+
+/**
+ * Loads the addon once for each thread.
+ * @throws SetupError ERR_SAN_ADDON when it was not built or does not load, with what to do.
+ */
+export function loadAddon(): Addon {
+  if (loaded) return loaded;
+  const path = addonPath();
+  if (!existsSync(path)) {
+    throw new SetupError('ERR_SAN_ADDON', `the native addon is not built (no ${path}); run: npx san-native setup`, {
+      path,
+    });
+  }
+  try {
+    const module = createRequire(import.meta.url)(path) as AddonModule;
+    loaded = module.initialise(NativeError);
+    return loaded;
+  } catch (error) {
+    const reason = error instanceof Error ? error.message.split('\n')[0] : String(error);
+    throw new SetupError(
+      'ERR_SAN_ADDON',
+      `the native addon does not load (${reason}); if LibTorch moved, run: npx san-native setup --force`,
+      { path },
+      { cause: error },
+    );
+  }
+}

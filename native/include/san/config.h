@@ -1,0 +1,75 @@
+// Plain settings of the core. Names follow the spec; validate() throws Error with the field's name.
+#pragma once
+
+#include <array>
+#include <cstdint>
+
+namespace san {
+
+inline constexpr int kModules = 6;
+inline constexpr int kBlocks = 3;
+
+/// Architecture of both networks (spec, section 1).
+struct ModelConfig {
+  std::array<int64_t, kModules + 1> widths{};
+  std::array<int64_t, kModules> strides{};
+  int64_t latent_channels = 0;
+  int64_t latent_size = 0;
+  int64_t image_channels = 3;
+  double ado_threshold = 0.3;
+  double ado_ratio = 0.5;
+  double rpa_ratio = 0.5;
+  double attention_ratio = 0.25;
+
+  /// S = Sz * product(strides), in pixels.
+  int64_t image_size() const;
+  /// D = Zc * Sz * Sz, the length of a flattened latent.
+  int64_t latent_numel() const;
+  void validate() const;
+};
+
+/// Wasserstein distance estimators (spec, section 2).
+enum class Estimator { normal, sliced, sinkhorn, dual };
+
+/// Which latent meets which image in LGI (spec, section 2).
+enum class Pairing { cycle, assigned, random };
+
+/// Weights and settings of the losses (spec, section 2).
+struct LossConfig {
+  Estimator estimator = Estimator::normal;
+  int64_t projections = 64;
+  Pairing pairing = Pairing::cycle;
+  double w_gd = 0.3;
+  double w_gi = 1;
+  double w_rz = 1;
+  double w_rx = 1;
+  double w_lz = 0;
+  /// 0 turns repulsion off; otherwise it takes the place of w_rz.
+  double repulsion_weight = 0.3;
+  double repulsion_margin = 1;
+  /// 0 turns the gradient penalty off.
+  double penalty_weight = 0;
+  int64_t penalty_every = 1;
+  double sinkhorn_epsilon = 0.05;
+  int64_t sinkhorn_iterations = 100;
+
+  void validate() const;
+};
+
+/// AdamW, sharing and the moving average (spec, section 3). The betas and epsilon are the spec's.
+struct OptimizerConfig {
+  static constexpr double kBeta1 = 0.5;
+  static constexpr double kBeta2 = 0.99;
+  static constexpr double kEpsilon = 1e-8;
+
+  double learning_rate = 1e-3;
+  double weight_decay = 1e-2;
+  /// Share of the generator's update in a shared kernel, 0 to 1.
+  double lambda = 0.5;
+  /// Decay of the generator's moving average per step.
+  double ema_decay = 0.99;
+
+  void validate() const;
+};
+
+}  // namespace san

@@ -1,0 +1,37 @@
+// Between 8-bit images and the networks' tensors, and the training set in memory.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <vector>
+
+namespace san {
+
+/// uint8 (B, H, W, C) -> (B, C, H, W) in [-1, 1], channels-last: v / 127.5 - 1.
+at::Tensor from_bytes(const at::Tensor& bytes, at::ScalarType dtype);
+
+/// (B, C, H, W) in [-1, 1] -> uint8 (B, H, W, C), rounded to nearest.
+at::Tensor to_bytes(const at::Tensor& images);
+
+/// Images served in a seeded order: every image once an epoch, a last partial batch dropped.
+class Dataset {
+ public:
+  /// `images`: uint8 (N, H, W, C) with N >= batch_size.
+  Dataset(at::Tensor images, int64_t batch_size, uint64_t seed);
+
+  /// The batch of step `step` (from 0), a function of seed and step alone: (B, C, H, W) in [-1, 1].
+  at::Tensor batch(int64_t step, at::ScalarType dtype);
+
+  int64_t size() const { return images_.size(0); }
+  int64_t bytes() const { return static_cast<int64_t>(images_.nbytes()); }
+
+ private:
+  at::Tensor images_;
+  int64_t batch_size_;
+  uint64_t seed_;
+  int64_t epoch_ = -1;
+  std::vector<int64_t> order_;
+};
+
+}  // namespace san

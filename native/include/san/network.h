@@ -1,0 +1,55 @@
+// The two networks as functions of their parameters (spec, section 1).
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <array>
+#include <functional>
+#include <string>
+
+#include "san/config.h"
+#include "san/parameters.h"
+
+namespace san {
+
+/// Channel attention: squeeze (hidden, C), excite (C, hidden), each with bias.
+struct AttentionParameters {
+  at::Tensor squeeze_weight, squeeze_bias, excite_weight, excite_bias;
+};
+
+/// RPA or ADO: squeeze (hidden, C, 3, 3), gate (C, hidden, 3, 3), each with bias.
+struct GateParameters {
+  at::Tensor squeeze_weight, squeeze_bias, gate_weight, gate_bias;
+};
+
+/// One attention/convolution block; the kernel is (Cin_G, Cout_G, 3, 3) in either network.
+struct BlockParameters {
+  at::Tensor kernel, bias;
+  AttentionParameters attention;
+};
+
+struct ModuleParameters {
+  std::array<BlockParameters, kBlocks> blocks;
+  GateParameters ado, rpa;
+};
+
+struct HeadParameters {
+  at::Tensor kernel, bias;
+};
+
+/// Everything one network needs, by role.
+struct NetworkParameters {
+  HeadParameters latent, image;
+  std::array<ModuleParameters, kModules> modules;
+};
+
+/// Arranges the tensors that `lookup` gives for checkpoint names into roles.
+NetworkParameters arrange(Net net, const std::function<at::Tensor(const std::string&)>& lookup);
+
+/// G: latents (B, Zc, Sz, Sz) -> images (B, C, S, S) in [-1, 1]. Differentiable to second order.
+at::Tensor generate(const ModelConfig& config, const NetworkParameters& parameters, const at::Tensor& z);
+
+/// R: images (B, C, S, S) -> latents (B, Zc, Sz, Sz). Differentiable to second order.
+at::Tensor reverse(const ModelConfig& config, const NetworkParameters& parameters, const at::Tensor& x);
+
+}  // namespace san

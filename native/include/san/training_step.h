@@ -1,0 +1,43 @@
+// The losses and gradients of one training step (spec, sections 2 and 3).
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <array>
+#include <vector>
+
+#include "san/config.h"
+#include "san/losses.h"
+#include "san/parameters.h"
+
+namespace san {
+
+/// Everything a step takes from outside, in the parameters' dtype.
+struct StepInputs {
+  /// (B, Zc, Sz, Sz)
+  at::Tensor z;
+  /// (B, C, S, S) in [-1, 1]
+  at::Tensor x;
+  Directions directions;
+  /// Factor of the gradient penalty in this step; 0 leaves it out.
+  double penalty = 0;
+  /// (B, 1, 1, 1) and (B, D); only with a penalty.
+  at::Tensor e, u;
+};
+
+/// Names of StepResult::losses, in order. `gp` is the penalty before its weight.
+inline constexpr std::array<const char*, 6> kLossNames = {"lgd", "lgi", "lrz", "lrx", "llz", "gp"};
+using Losses = std::array<double, kLossNames.size()>;
+
+struct StepResult {
+  Losses losses;
+  /// Line up with parameters.indices(Net::generator) and indices(Net::reverser).
+  std::vector<at::Tensor> generator_gradients, reverser_gradients;
+};
+
+/// Both networks' losses and gradients from the same parameter values, with one forward pass and, where the two
+/// losses through R(G(Z)) are proportional, one backward pass (spec, section 3, last paragraph).
+StepResult compute_step(const ModelConfig& model, const LossConfig& loss, const ParameterStore& parameters,
+                        const StepInputs& inputs);
+
+}  // namespace san

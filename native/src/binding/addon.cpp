@@ -1,0 +1,99 @@
+// The addon's entry: lib/native.ts, Addon.
+#include <ATen/ATen.h>
+#include <ATen/Parallel.h>
+#include <ATen/Version.h>
+#include <ATen/native/DispatchStub.h>
+#include <napi.h>
+#include <torch/version.h>
+
+#include "binding/convert.h"
+#include "binding/environment.h"
+#include "binding/handle.h"
+#include "binding/network.h"
+#include "binding/trainer.h"
+#include "san/inference.h"
+#include "san/parameters.h"
+
+namespace san::binding {
+
+void use_threads(int threads) {
+  static const int all = at::get_num_threads();
+  const int wanted = threads > 0 ? threads : all;
+  if (at::get_num_threads() != wanted) at::set_num_threads(wanted);
+}
+
+namespace {
+
+Napi::Value info_of_build(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  Napi::Object out = Napi::Object::New(env);
+  out.Set("libtorch", TORCH_VERSION);
+#ifdef USE_CUDA
+  out.Set("cuda", true);
+#else
+  out.Set("cuda", false);
+#endif
+  out.Set("cpuCapability", at::get_cpu_capability());
+  out.Set("threads", at::get_num_threads());
+  return out;
+}
+
+Napi::Value parameters_of(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  return guarded(env, [&]() -> Napi::Value {
+    const auto specs = parameter_specs(read_model(Options(info[0], "model")));
+    Napi::Array out = Napi::Array::New(env, specs.size());
+    for (size_t i = 0; i < specs.size(); ++i) {
+      Napi::Object entry = Napi::Object::New(env);
+      Napi::Array shape = Napi::Array::New(env, specs[i].shape.size());
+      for (size_t k = 0; k < specs[i].shape.size(); ++k)
+        shape.Set(static_cast<uint32_t>(k), Napi::Number::New(env, static_cast<double>(specs[i].shape[k])));
+      entry.Set("name", specs[i].name);
+      entry.Set("shape", shape);
+      out.Set(static_cast<uint32_t>(i), entry);
+    }
+    return out;
+  });
+}
+
+Napi::Value latents(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  return guarded(env, [&]() -> Napi::Value {
+    Options options(info[0], "latents");
+    const SampleRange range = read_range(options);
+    ModelConfig model;
+    model.latent_channels = options.integer("latentChannels", 1, 1 << 16);
+    model.latent_size = options.integer("latentSize", 1, 1 << 16);
+    options.finish();
+    return batch_of(env, sample_latents(model, range.seed, range.first, range.count));
+  });
+}
+
+/// initialise(NativeError): the addon's functions, for this environment.
+Napi::Value initialise(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  if (env.GetInstanceData<Environment>() == nullptr) {
+    if (info.Length() != 1 || !info[0].IsFunction())
+      throw Napi::TypeError::New(env, "initialise takes the class of the errors to throw");
+    env.SetInstanceData(new Environment(env, info[0].As<Napi::Function>()));
+    define_trainer(env);
+    define_network(env);
+  }
+  Napi::Object out = Napi::Object::New(env);
+  out.Set("info", Napi::Function::New<info_of_build>(env, "info"));
+  out.Set("parameters", Napi::Function::New<parameters_of>(env, "parameters"));
+  out.Set("latents", Napi::Function::New<latents>(env, "latents"));
+  out.Set("createTrainer", Napi::Function::New<create_trainer>(env, "createTrainer"));
+  out.Set("createNetwork", Napi::Function::New<create_network>(env, "createNetwork"));
+  return out;
+}
+
+}  // namespace
+}  // namespace san::binding
+
+static Napi::Object load(Napi::Env env, Napi::Object exports) {
+  exports.Set("initialise", Napi::Function::New<san::binding::initialise>(env, "initialise"));
+  return exports;
+}
+
+NODE_API_MODULE(san_native, load)

@@ -1,0 +1,51 @@
+// Between JavaScript values and the core's plain structs and tensors. Main thread only.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+#include <napi.h>
+
+#include <string>
+
+#include "binding/options.h"
+#include "san/config.h"
+#include "san/trainer.h"
+
+namespace san::binding {
+
+inline constexpr int64_t kLargestInteger = (int64_t{1} << 53) - 1;
+
+ModelConfig read_model(Options options);
+LossConfig read_loss(Options options);
+OptimizerConfig read_optimizer(Options options);
+/// `dtype` of an options object: float32 unless it says float64.
+at::ScalarType read_dtype(Options& options);
+/// `threads` of an options object, 0 for the default.
+int read_threads(Options& options);
+
+/// NativeTensor -> a tensor of its own memory.
+NamedTensor read_tensor(Options options);
+std::vector<NamedTensor> read_tensors(std::vector<Options> list);
+/// ImageBatch -> uint8 (N, H, W, C); checked against the model where given.
+at::Tensor read_images(Options options, const ModelConfig* model);
+/// LatentBatch -> float32 (N, Zc, Sz, Sz) of the model.
+at::Tensor read_latents(Options options, const ModelConfig& model);
+TrainerState read_state(Options options);
+
+/// seed, startIndex and count of an options object.
+struct SampleRange {
+  uint64_t seed, first;
+  int64_t count;
+};
+SampleRange read_range(Options& options);
+
+/// A typed array over the tensor's own memory, which lives as long as the array. float32 -> Float32Array,
+/// else Uint8Array.
+Napi::Value tensor_bytes(Napi::Env env, const at::Tensor& tensor, bool as_floats = false);
+Napi::Array shape_of(Napi::Env env, const at::Tensor& tensor);
+/// ImageBatch or LatentBatch.
+Napi::Object batch_of(Napi::Env env, const at::Tensor& tensor);
+Napi::Object named_tensor(Napi::Env env, const NamedTensor& named);
+Napi::Array named_tensors(Napi::Env env, const std::vector<NamedTensor>& list);
+Napi::Object losses_of(Napi::Env env, const Losses& losses);
+
+}  // namespace san::binding

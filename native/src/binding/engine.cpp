@@ -1,0 +1,51 @@
+#include "binding/engine.h"
+
+#include <thread>
+#include <utility>
+
+namespace san::binding {
+
+Engine& Engine::instance() {
+  static Engine* engine = new Engine();
+  return *engine;
+}
+
+Engine::Engine() { std::thread([this] { loop(); }).detach(); }
+
+void Engine::post(std::shared_ptr<Lifetime> owner, std::function<void()> job) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (owner->dead) return;
+    queue_.push_back({std::move(owner), std::move(job)});
+  }
+  changed_.notify_all();
+}
+
+void Engine::stop(const std::shared_ptr<Lifetime>& owner) {
+  std::deque<Job> dropped;  // destroyed after the lock is released
+  std::unique_lock lock(mutex_);
+  owner->dead = true;
+  std::deque<Job> kept;
+  for (Job& job : queue_) (job.owner == owner ? dropped : kept).push_back(std::move(job));
+  queue_ = std::move(kept);
+  changed_.wait(lock, [&] { return running_ != owner; });
+  lock.unlock();
+}
+
+void Engine::loop() {
+  std::unique_lock lock(mutex_);
+  for (;;) {
+    changed_.wait(lock, [&] { return !queue_.empty(); });
+    Job job = std::move(queue_.front());
+    queue_.pop_front();
+    running_ = job.owner;
+    lock.unlock();
+    job.run();
+    job = {};  // what the job holds goes before anyone waiting for it wakes up
+    lock.lock();
+    running_.reset();
+    changed_.notify_all();
+  }
+}
+
+}  // namespace san::binding

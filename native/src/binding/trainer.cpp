@@ -1,0 +1,256 @@
+// lib/native.ts, NativeTrainer.
+#include "binding/trainer.h"
+
+#include <ATen/ATen.h>
+
+#include <chrono>
+
+#include "binding/convert.h"
+#include "binding/environment.h"
+#include "binding/handle.h"
+#include "san/trainer.h"
+
+namespace san::binding {
+namespace {
+
+constexpr napi_type_tag kTag = {0x9a3c5d2e7f104b86, 0x8e51c07d34f2a96b};
+
+struct Session {
+  Session(std::unique_ptr<Trainer> trainer, int threads, ModelConfig model, at::ScalarType dtype)
+      : handle(std::move(trainer), "trainer", threads), model(model), dtype(dtype) {}
+
+  Handle<Trainer> handle;
+  std::atomic<bool> interrupted{false};
+  const ModelConfig model;
+  const at::ScalarType dtype;
+};
+
+struct RunReport {
+  int64_t step = 0;
+  std::vector<Losses> losses;
+  double seconds = 0;
+};
+
+RunReport run_steps(Session& session, int64_t steps, const Lifetime& lifetime) {
+  Trainer& trainer = session.handle.get();
+  RunReport report;
+  const auto begin = std::chrono::steady_clock::now();
+  for (int64_t i = 0; i < steps; ++i) {
+    if (lifetime.dead || session.interrupted.exchange(false)) break;
+    report.losses.push_back(trainer.step());
+  }
+  report.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+  report.step = trainer.steps();
+  return report;
+}
+
+Napi::Value report_of(Napi::Env env, const RunReport& report) {
+  Napi::Object out = Napi::Object::New(env);
+  Napi::Array losses = Napi::Array::New(env, report.losses.size());
+  for (size_t i = 0; i < report.losses.size(); ++i)
+    losses.Set(static_cast<uint32_t>(i), losses_of(env, report.losses[i]));
+  out.Set("step", Napi::Number::New(env, static_cast<double>(report.step)));
+  out.Set("losses", losses);
+  out.Set("seconds", report.seconds);
+  return out;
+}
+
+/// A tensor of the step's inputs, checked against what the model takes.
+at::Tensor read_input(Options& options, const char* key, at::ScalarType dtype, const std::vector<int64_t>& shape) {
+  const at::Tensor tensor = read_tensor(options.object(key)).tensor;
+  if (tensor.scalar_type() != dtype) options.fail(key, "must have the trainer's dtype");
+  bool fits = tensor.dim() == static_cast<int64_t>(shape.size());
+  for (size_t i = 0; fits && i < shape.size(); ++i)
+    fits = shape[i] < 0 || tensor.size(static_cast<int64_t>(i)) == shape[i];
+  if (!fits) options.fail(key, "does not have the shape that this model and batch need");
+  return tensor;
+}
+
+StepInputs read_inputs(Options options, const ModelConfig& model, at::ScalarType dtype) {
+  StepInputs in;
+  in.z = read_input(options, "z", dtype, {-1, model.latent_channels, model.latent_size, model.latent_size});
+  const int64_t b = in.z.size(0), d = model.latent_numel(), s = model.image_size();
+  if (b < 1) options.fail("z", "holds no sample");
+  in.x = read_input(options, "x", dtype, {b, model.image_channels, s, s});
+  in.directions = {read_input(options, "directions", dtype, {d, -1}), /*axes=*/false};
+  if (options.has("e") || options.has("u")) {
+    in.e = read_input(options, "e", dtype, {b, 1, 1, 1});
+    in.u = read_input(options, "u", dtype, {b, d});
+    in.penalty = 1;
+  } else {
+    options.value("e");
+    options.value("u");
+  }
+  options.finish();
+  return in;
+}
+
+struct FixedReport {
+  Losses losses;
+  std::vector<NamedTensor> generator, reverser;
+};
+
+std::vector<NamedTensor> name_gradients(const std::vector<ParameterSpec>& specs, Net net,
+                                        const std::vector<at::Tensor>& gradients) {
+  std::vector<NamedTensor> out;
+  size_t next = 0;
+  for (const ParameterSpec& spec : specs)
+    if (spec.belongs_to(net)) out.push_back({spec.name, gradients[next++].contiguous()});
+  return out;
+}
+
+class TrainerObject : public Napi::ObjectWrap<TrainerObject> {
+ public:
+  static Napi::Function define(Napi::Env env) {
+    return DefineClass(env, "NativeTrainer",
+                       {InstanceMethod<&TrainerObject::run>("run"), InstanceMethod<&TrainerObject::interrupt>("interrupt"),
+                        InstanceMethod<&TrainerObject::step_on>("stepOn"),
+                        InstanceMethod<&TrainerObject::generate>("generate"),
+                        InstanceMethod<&TrainerObject::state>("state"),
+                        InstanceMethod<&TrainerObject::dispose>("dispose")});
+  }
+
+  explicit TrainerObject(const Napi::CallbackInfo& info) : ObjectWrap(info) {
+    Made<Session>& made = made_from<Session>(info, kTag);
+    session_ = made.object;
+    memory_.set(info.Env(), made.bytes);
+  }
+
+  void Finalize(Napi::Env env) override { memory_.set(env, 0); }
+
+ private:
+  Napi::Value run(const Napi::CallbackInfo& info) {
+    const Napi::Env env = info.Env();
+    return guarded_promise(env, [&] {
+      Options options(info[0], "run");
+      const int64_t steps = options.integer("steps", 1, kLargestInteger);
+      options.finish();
+      Environment& here = Environment::of(env);
+      return here.run(
+          env, [session = session_, steps, lifetime = here.lifetime()] { return run_steps(*session, steps, *lifetime); },
+          report_of);
+    });
+  }
+
+  Napi::Value interrupt(const Napi::CallbackInfo& info) {
+    session_->interrupted = true;
+    return info.Env().Undefined();
+  }
+
+  Napi::Value step_on(const Napi::CallbackInfo& info) {
+    const Napi::Env env = info.Env();
+    return guarded_promise(env, [&] {
+      StepInputs in = read_inputs(Options(info[0], "inputs"), session_->model, session_->dtype);
+      return Environment::of(env).run(
+          env,
+          [session = session_, in]() mutable {
+            Trainer& trainer = session->handle.get();
+            if (in.penalty != 0) in.penalty = trainer.config().loss.penalty_weight;
+            const StepResult result = trainer.step_on(in);
+            const auto specs = parameter_specs(session->model);
+            return FixedReport{result.losses, name_gradients(specs, Net::generator, result.generator_gradients),
+                               name_gradients(specs, Net::reverser, result.reverser_gradients)};
+          },
+          [](Napi::Env env, const FixedReport& report) -> Napi::Value {
+            Napi::Object out = Napi::Object::New(env);
+            out.Set("losses", losses_of(env, report.losses));
+            out.Set("generatorGradients", named_tensors(env, report.generator));
+            out.Set("reverserGradients", named_tensors(env, report.reverser));
+            return out;
+          });
+    });
+  }
+
+  Napi::Value generate(const Napi::CallbackInfo& info) {
+    const Napi::Env env = info.Env();
+    return guarded_promise(env, [&] {
+      Options options(info[0], "generate");
+      const SampleRange range = read_range(options);
+      const bool average = options.boolean_or("ema", true);
+      options.finish();
+      Environment& here = Environment::of(env);
+      return here.run(
+          env,
+          [session = session_, range, average, lifetime = here.lifetime()] {
+            return session->handle.get().sample(range.seed, range.first, range.count, average,
+                                                [&] { return lifetime->dead.load(); });
+          },
+          batch_of);
+    });
+  }
+
+  Napi::Value state(const Napi::CallbackInfo& info) {
+    const Napi::Env env = info.Env();
+    return guarded_promise(env, [&] {
+      return Environment::of(env).run(
+          env, [session = session_] { return session->handle.get().state(); },
+          [](Napi::Env env, const TrainerState& state) -> Napi::Value {
+            Napi::Object out = Napi::Object::New(env);
+            out.Set("step", Napi::Number::New(env, static_cast<double>(state.step)));
+            out.Set("tensors", named_tensors(env, state.tensors));
+            return out;
+          });
+    });
+  }
+
+  Napi::Value dispose(const Napi::CallbackInfo& info) {
+    const Napi::Env env = info.Env();
+    memory_.set(env, 0);
+    return guarded_promise(env, [&] {
+      return Environment::of(env).run(
+          env,
+          [session = session_] {
+            session->handle.dispose();
+            return true;
+          },
+          [](Napi::Env env, bool) { return env.Undefined(); });
+    });
+  }
+
+  std::shared_ptr<Session> session_;
+  ReportedMemory memory_;
+};
+
+}  // namespace
+
+void define_trainer(Napi::Env env) {
+  Environment::of(env).trainer_class = Napi::Persistent(TrainerObject::define(env));
+}
+
+Napi::Value create_trainer(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  return guarded_promise(env, [&] {
+    Options options(info[0], "trainer");
+    TrainerConfig config;
+    config.model = read_model(options.object("model"));
+    config.loss = read_loss(options.object("loss"));
+    config.optimizer = read_optimizer(options.object("optimizer"));
+    config.seed = static_cast<uint64_t>(options.integer("seed", 0, kLargestInteger));
+    config.batch_size = options.integer("batchSize", 1, 1 << 20);
+    config.dtype = read_dtype(options);
+    const int threads = read_threads(options);
+    std::optional<at::Tensor> images;
+    if (options.has("images")) images = read_images(options.object("images"), &config.model);
+    std::optional<TrainerState> state;
+    if (options.has("state")) state = read_state(options.object("state"));
+    options.value("images");
+    options.value("state");
+    options.finish();
+    return Environment::of(env).run(
+        env,
+        [config, threads, images = std::move(images), state = std::move(state)]() mutable {
+          use_threads(threads);
+          auto trainer = std::make_unique<Trainer>(config, images, state);
+          const int64_t bytes = trainer->bytes();
+          // The state was copied; holding the inputs until the promise settles would double the memory.
+          images.reset();
+          state.reset();
+          return Made<Session>{std::make_shared<Session>(std::move(trainer), threads, config.model, config.dtype), bytes};
+        },
+        [](Napi::Env env, const Made<Session>& made) -> Napi::Value {
+          return wrap(env, Environment::of(env).trainer_class, made, kTag);
+        });
+  });
+}
+
+}  // namespace san::binding

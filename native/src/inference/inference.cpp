@@ -1,0 +1,58 @@
+#include "san/inference.h"
+
+#include <ATen/ATen.h>
+#include <ATen/core/grad_mode.h>
+
+#include <algorithm>
+
+#include "random/random.h"
+#include "san/error.h"
+#include "san/images.h"
+
+namespace san {
+namespace {
+
+// Convolution libraries choose their algorithm by the batch size, and algorithms differ in their last bits.
+constexpr int64_t kBatch = 16;
+
+/// Applies `f` to blocks of kBatch rows, the last one filled up with zeros, and joins the results.
+template <typename F>
+at::Tensor in_batches(const at::Tensor& rows, const Cancelled& cancelled, const F& f) {
+  const at::NoGradGuard no_grad;
+  std::vector<at::Tensor> out;
+  for (int64_t begin = 0; begin < rows.size(0); begin += kBatch) {
+    if (cancelled && cancelled()) throw Error(kNative, "the work was cancelled");
+    const int64_t count = std::min(kBatch, rows.size(0) - begin);
+    at::Tensor block = rows.narrow(0, begin, count);
+    if (count < kBatch) {
+      std::vector<int64_t> missing = rows.sizes().vec();
+      missing[0] = kBatch - count;
+      block = at::cat({block, at::zeros(missing, rows.options())});
+    }
+    out.push_back(f(block).narrow(0, 0, count));
+  }
+  return out.size() == 1 ? out[0].contiguous() : at::cat(out);
+}
+
+}  // namespace
+
+at::Tensor sample_latents(const ModelConfig& config, uint64_t seed, uint64_t first, int64_t count) {
+  return random::normal_rows({seed, random::Stream::sample_latent, first}, count, config.latent_numel())
+      .view({count, config.latent_channels, config.latent_size, config.latent_size});
+}
+
+Inference::Inference(const ModelConfig& config, NetworkParameters generator, NetworkParameters reverser,
+                     at::ScalarType dtype)
+    : config_(config), generator_(std::move(generator)), reverser_(std::move(reverser)), dtype_(dtype) {}
+
+at::Tensor Inference::decode(const at::Tensor& latents, const Cancelled& cancelled) const {
+  return in_batches(latents, cancelled, [&](const at::Tensor& z) { return to_bytes(generate(config_, generator_, z.to(dtype_))); });
+}
+
+at::Tensor Inference::encode(const at::Tensor& images, const Cancelled& cancelled) const {
+  return in_batches(images, cancelled, [&](const at::Tensor& x) {
+    return reverse(config_, reverser_, from_bytes(x, dtype_)).to(at::kFloat).contiguous();
+  });
+}
+
+}  // namespace san

@@ -1,0 +1,65 @@
+#include <ATen/ATen.h>
+#include <ATen/core/grad_mode.h>
+
+#include <cmath>
+
+#include "losses/pairwise.h"
+#include "san/losses.h"
+
+namespace san {
+namespace {
+
+at::Tensor project(const at::Tensor& flat, const Directions& directions) {
+  const at::Tensor projected = flat.matmul(directions.random);
+  return directions.axes ? at::cat({flat, projected}, 1) : projected;
+}
+
+at::Tensor sorted(const at::Tensor& projections) { return std::get<0>(projections.sort(0)); }
+
+/// q_k = InverseNormalCDF((k - 1/2) / B), k = 1..B, as a column.
+at::Tensor normal_quantiles(const at::Tensor& like) {
+  const int64_t n = like.size(0);
+  const at::Tensor p = (at::arange(n, like.options().dtype(at::kDouble)) + 0.5) / n;
+  return at::special_ndtri(p).to(like.scalar_type()).unsqueeze(1);
+}
+
+/// Entropic transport cost with the plan held constant in the gradient.
+at::Tensor transport_cost(const at::Tensor& x, const at::Tensor& y, double epsilon, int64_t iterations) {
+  const at::Tensor cost = losses::squared_distances(x, y) / static_cast<double>(x.size(1));
+  at::Tensor plan;
+  {
+    const at::NoGradGuard no_grad;
+    const double log_weight = -std::log(static_cast<double>(x.size(0)));
+    at::Tensor f = at::zeros({x.size(0)}, x.options());
+    at::Tensor g = at::zeros({y.size(0)}, x.options());
+    for (int64_t i = 0; i < iterations; ++i) {
+      f = at::logsumexp((g.unsqueeze(0) - cost) / epsilon + log_weight, 1) * -epsilon;
+      g = at::logsumexp((f.unsqueeze(1) - cost) / epsilon + log_weight, 0) * -epsilon;
+    }
+    plan = ((f.unsqueeze(1) + g.unsqueeze(0) - cost) / epsilon + 2 * log_weight).exp();
+  }
+  return (plan * cost).sum();
+}
+
+}  // namespace
+
+at::Tensor wasserstein_distance(const LossConfig& config, const at::Tensor& a, const at::Tensor& b,
+                                const Directions& directions) {
+  const at::Tensor x = a.flatten(1), y = b.flatten(1);
+  switch (config.estimator) {
+    case Estimator::normal:
+      return (sorted(project(x, directions)) - normal_quantiles(x)).square().mean();
+    case Estimator::sliced:
+      return (sorted(project(x, directions)) - sorted(project(y, directions))).square().mean();
+    case Estimator::dual:
+      return project(x - y, directions).mean(0).abs().mean();
+    case Estimator::sinkhorn:
+      break;
+  }
+  const auto cost = [&](const at::Tensor& p, const at::Tensor& q) {
+    return transport_cost(p, q, config.sinkhorn_epsilon, config.sinkhorn_iterations);
+  };
+  return cost(x, y) - (cost(x, x) + cost(y, y)) / 2;
+}
+
+}  // namespace san

@@ -1,0 +1,69 @@
+#include "san/network.h"
+
+#include <ATen/ATen.h>
+
+#include "model/layers.h"
+
+namespace san {
+
+NetworkParameters arrange(Net net, const std::function<at::Tensor(const std::string&)>& lookup) {
+  const std::string prefix = name_of(net);
+  const auto gate = [&](const std::string& name) {
+    return GateParameters{lookup(name + ".squeeze.weight"), lookup(name + ".squeeze.bias"),
+                          lookup(name + ".gate.weight"), lookup(name + ".gate.bias")};
+  };
+  NetworkParameters p;
+  p.latent = {lookup("kernel.latent"), lookup(prefix + ".latent.bias")};
+  p.image = {lookup("kernel.image"), lookup(prefix + ".image.bias")};
+  for (int m = 0; m < kModules; ++m) {
+    const std::string module = ".m" + std::to_string(m);
+    for (int b = 0; b < kBlocks; ++b) {
+      const std::string block = module + ".b" + std::to_string(b);
+      const std::string attention = prefix + block + ".attention";
+      p.modules[m].blocks[b] = {lookup("kernel" + block), lookup(prefix + block + ".bias"),
+                                {lookup(attention + ".squeeze.weight"), lookup(attention + ".squeeze.bias"),
+                                 lookup(attention + ".excite.weight"), lookup(attention + ".excite.bias")}};
+    }
+    p.modules[m].ado = gate(prefix + module + ".ado");
+    p.modules[m].rpa = gate(prefix + module + ".rpa");
+  }
+  return p;
+}
+
+at::Tensor generate(const ModelConfig& config, const NetworkParameters& p, const at::Tensor& z) {
+  at::Tensor x = at::conv_transpose2d(z.contiguous(at::MemoryFormat::ChannelsLast), p.latent.kernel, p.latent.bias);
+  for (int m = 0; m < kModules; ++m) {
+    const ModuleParameters& module = p.modules[m];
+    const int64_t width = config.widths[m + 1];
+    x = layers::ado(module.ado, x, config.ado_threshold);
+    for (int b = 0; b < kBlocks; ++b) {
+      const BlockParameters& block = module.blocks[b];
+      const int64_t s = b == 0 ? config.strides[m] : 1;
+      const at::Tensor y = at::conv_transpose2d(layers::attention(block.attention, x), block.kernel, block.bias,
+                                                s, /*padding=*/1, /*output_padding=*/s - 1);
+      x = layers::leaky_relu(layers::pixel_norm(y)) + layers::up(x, s, width);
+    }
+    x = layers::rpa(module.rpa, x);
+  }
+  return at::tanh(at::conv_transpose2d(x, p.image.kernel, p.image.bias, 1, /*padding=*/1));
+}
+
+at::Tensor reverse(const ModelConfig& config, const NetworkParameters& p, const at::Tensor& image) {
+  at::Tensor x = layers::leaky_relu(
+      at::conv2d(image.contiguous(at::MemoryFormat::ChannelsLast), p.image.kernel, p.image.bias, 1, 1));
+  for (int m = kModules - 1; m >= 0; --m) {
+    const ModuleParameters& module = p.modules[m];
+    x = layers::rpa(module.rpa, x);
+    for (int b = kBlocks - 1; b >= 0; --b) {
+      const BlockParameters& block = module.blocks[b];
+      const int64_t s = b == 0 ? config.strides[m] : 1;
+      const at::Tensor y =
+          at::conv2d(layers::attention(block.attention, x), block.kernel, block.bias, s, /*padding=*/1);
+      x = layers::leaky_relu(layers::pixel_norm(y)) + layers::down(x, s, y.size(1));
+    }
+    x = layers::ado(module.ado, x, config.ado_threshold);
+  }
+  return at::conv2d(x, p.latent.kernel, p.latent.bias);
+}
+
+}  // namespace san

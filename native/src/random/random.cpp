@@ -1,0 +1,65 @@
+#include "random/random.h"
+
+#include <ATen/ATen.h>
+
+#include <numeric>
+#include <utility>
+
+#include "random/philox.h"
+
+namespace san::random {
+namespace {
+
+Words block(const Key& key, uint32_t number) {
+  return philox({number, static_cast<uint32_t>(key.stream), static_cast<uint32_t>(key.index),
+                 static_cast<uint32_t>(key.index >> 32)},
+                static_cast<uint32_t>(key.seed), static_cast<uint32_t>(key.seed >> 32));
+}
+
+void fill_normal(const Key& key, float* out, int64_t n) {
+  for (int64_t i = 0; i < n; i += 4) {
+    const auto values = normals(block(key, static_cast<uint32_t>(i / 4)));
+    for (int64_t j = 0; j < 4 && i + j < n; ++j) out[i + j] = values[j];
+  }
+}
+
+}  // namespace
+
+at::Tensor normal(const Key& key, at::IntArrayRef shape) {
+  at::Tensor out = at::empty(shape, at::kFloat);
+  fill_normal(key, out.mutable_data_ptr<float>(), out.numel());
+  return out;
+}
+
+at::Tensor normal_rows(const Key& first, int64_t count, int64_t n) {
+  at::Tensor out = at::empty({count, n}, at::kFloat);
+  float* data = out.mutable_data_ptr<float>();
+  for (int64_t row = 0; row < count; ++row)
+    fill_normal({first.seed, first.stream, first.index + static_cast<uint64_t>(row)}, data + row * n, n);
+  return out;
+}
+
+at::Tensor uniform(const Key& key, int64_t n) {
+  at::Tensor out = at::empty({n}, at::kFloat);
+  float* data = out.mutable_data_ptr<float>();
+  for (int64_t i = 0; i < n; i += 4) {
+    const Words words = block(key, static_cast<uint32_t>(i / 4));
+    for (int64_t j = 0; j < 4 && i + j < n; ++j) data[i + j] = static_cast<float>(words[j] >> 8) * 0x1p-24f;
+  }
+  return out;
+}
+
+std::vector<int64_t> permutation(const Key& key, int64_t n) {
+  std::vector<int64_t> order(static_cast<size_t>(n));
+  std::iota(order.begin(), order.end(), 0);
+  for (int64_t i = n - 1; i > 0; --i) {
+    const Words words = block(key, static_cast<uint32_t>(i));
+    const uint64_t random = (uint64_t{words[1]} << 32) | words[0];
+    // The high word of random * (i + 1): uniform in 0..i up to a bias of 2^-32 for any set that fits memory.
+    const auto other = static_cast<int64_t>((static_cast<unsigned __int128>(random) * static_cast<uint64_t>(i + 1)) >> 64);
+    std::swap(order[static_cast<size_t>(i)], order[static_cast<size_t>(other)]);
+  }
+  return order;
+}
+
+}  // namespace san::random

@@ -1,0 +1,41 @@
+// Tensors and orders drawn from the counter-based generator in philox.h.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <vector>
+
+namespace san::random {
+
+/// Independent uses of one seed. The numbers are part of the format: changing one changes every image.
+enum class Stream : uint32_t {
+  sample_latent = 0,
+  initial_value = 1,
+  training_latent = 2,
+  direction = 3,
+  penalty_mix = 4,
+  penalty_direction = 5,
+  order = 6,
+};
+
+/// What a block of numbers is keyed by. Philox key = seed; counter = (block, stream, index low, index high).
+struct Key {
+  uint64_t seed;
+  Stream stream;
+  uint64_t index;
+};
+
+/// Standard normal float32 numbers; number i depends on the key and i alone.
+at::Tensor normal(const Key& key, at::IntArrayRef shape);
+
+/// (count, n) standard normal float32 numbers: row r is normal({seed, stream, first + r}, {n}).
+at::Tensor normal_rows(const Key& first, int64_t count, int64_t n);
+
+/// Uniform float32 numbers in [0, 1), multiples of 2^-24.
+at::Tensor uniform(const Key& key, int64_t n);
+
+/// A permutation of 0..n-1 (Fisher-Yates).
+std::vector<int64_t> permutation(const Key& key, int64_t n);
+
+}  // namespace san::random
