@@ -1,6 +1,8 @@
 /** What is wrong with a file, to be shown after its path. */
 export class FormatFault extends Error {}
 
+/** Most keys of one object: far more than a model has tensors, far fewer than would fill the memory. */
+const MAX_KEYS = 100_000;
 /** Most numbers in one list: more than any tensor library takes as dimensions. */
 const MAX_SIZES = 64;
 
@@ -25,6 +27,7 @@ export class JsonCursor {
     do {
       const key = this.string();
       if (keys.has(key)) throw new FormatFault(`its header has the key ${quoted(key)} twice`);
+      if (keys.size === MAX_KEYS) throw this.fault(`at most ${MAX_KEYS} keys in an object`);
       keys.add(key);
       this.expect(':');
       read(key);

@@ -14,6 +14,8 @@ export interface Reporter {
 
 /** Milliseconds between two lines when stderr is no terminal. */
 const PLAIN_INTERVAL = 10_000;
+/** Between the parts of a line. */
+const SPACE = '  ';
 /** Skipped files that are named on the terminal. */
 const SHOWN_SKIPPED = 3;
 
@@ -28,7 +30,8 @@ export function createReporter({ json, quiet }: { json: boolean; quiet: boolean 
 
 /** Where the progress line goes. */
 interface Progress {
-  show(text: string): void;
+  /** Parts of the line; each has a row of its own where rows are narrow. */
+  show(...parts: string[]): void;
   /** A line that stays. */
   say(text: string): void;
   close(): void;
@@ -47,8 +50,9 @@ class TextReporter implements Reporter {
     } else if (tick.type === 'begin') {
       for (const line of beginLines(tick)) this.progress.say(line);
     } else if (tick.type === 'steps') {
-      this.progress.show(stepsLine(tick));
-      if (tick.step === tick.steps) this.progress.say(stepsLine(tick));
+      const parts = stepsParts(tick);
+      if (tick.step === tick.steps) this.progress.say(parts.join(SPACE));
+      else this.progress.show(...parts);
     } else {
       this.close();
       for (const line of endLines(tick)) print(process.stdout, line);
@@ -67,7 +71,7 @@ class TextReporter implements Reporter {
 function liveLine(stream: NodeJS.WriteStream): Progress {
   const update = createLogUpdate(stream, { showCursor: true });
   return {
-    show: (text) => update(text),
+    show: (...parts) => update(parts.join('\n')),
     say: (text) => {
       update.clear();
       print(stream, text);
@@ -79,11 +83,11 @@ function liveLine(stream: NodeJS.WriteStream): Progress {
 function plainLines(stream: NodeJS.WriteStream): Progress {
   let last = Number.NEGATIVE_INFINITY;
   return {
-    show: (text) => {
+    show: (...parts) => {
       const now = performance.now();
       if (now - last < PLAIN_INTERVAL) return;
       last = now;
-      print(stream, text);
+      print(stream, parts.join(SPACE));
     },
     say: (text) => {
       last = performance.now();
@@ -103,17 +107,19 @@ function beginLines({ images, skipped, steps }: BeginTick): string[] {
   return lines;
 }
 
-function stepsLine(tick: StepsTick): string {
+function stepsParts(tick: StepsTick): string[] {
   const { step, steps, imagesPerSecond, secondsLeft, losses } = tick;
-  const rate = `${imagesPerSecond.toPrecision(3)} images/s`;
-  return [`step ${step}/${steps}`, rate, lossText(losses), `${duration(secondsLeft)} left`].join('  ');
+  const rate = imagesPerSecond.toFixed(imagesPerSecond < 10 ? 1 : 0);
+  const state = [`step ${step}/${steps}`, `${rate} images/s`];
+  if (step < steps) state.push(`${duration(secondsLeft)} left`);
+  return [state.join(SPACE), lossText(losses)];
 }
 
 /** Every loss; the gradient penalty only in runs that have one. */
 const lossText = (losses: Losses): string =>
   LOSS_NAMES.filter((name) => name !== 'gp' || losses.gp !== 0)
     .map((name) => `${name} ${losses[name].toPrecision(3)}`)
-    .join('  ');
+    .join(SPACE);
 
 function endLines({ stopped, step, seconds, checkpoint, samples, lossCurve }: EndTick): string[] {
   const files = { checkpoint, samples, 'loss curve': lossCurve };

@@ -75,19 +75,32 @@ async function run(argv: ArgumentsCamelCase<TrainArguments>): Promise<void> {
   if (stop.status !== 0) throw new ExitStatus(stop.status);
 }
 
-/** The first signal ends training in order; with our listener gone, a second one ends the process at once. */
+/**
+ * The first signal ends training in order; with our listener gone, a second one ends the process at once. A reader of
+ * our output that goes away is a signal too.
+ */
 function stopOnSignal(reporter: Reporter) {
   const controller = new AbortController();
-  const release = () => {
-    for (const name of SIGNALS) process.off(name, onSignal);
-  };
   const stop = { signal: controller.signal, status: 0, release };
-  function onSignal(name: NodeJS.Signals): void {
-    release();
-    stop.status = 128 + constants.signals[name];
-    reporter.note(`${name}: saving a checkpoint after this step; once more leaves at once`);
+  function end(name: NodeJS.Signals): void {
+    stop.status ||= 128 + constants.signals[name];
     controller.abort();
   }
+  function onSignal(name: NodeJS.Signals): void {
+    for (const other of SIGNALS) process.off(other, onSignal);
+    reporter.note(`${name}: saving a checkpoint after this step; once more leaves at once`);
+    end(name);
+  }
+  const onBrokenPipe = () => end('SIGPIPE');
+  const streams = [process.stdout, process.stderr];
+  function release(): void {
+    for (const name of SIGNALS) process.off(name, onSignal);
+    // The fault of the last write is told only after it.
+    setImmediate(() => {
+      for (const stream of streams) stream.off('error', onBrokenPipe);
+    });
+  }
   for (const name of SIGNALS) process.on(name, onSignal);
+  for (const stream of streams) stream.on('error', onBrokenPipe);
   return stop;
 }

@@ -8,7 +8,7 @@ export interface Field {
   group: string;
   description: string;
   kind: 'number' | 'text' | 'list';
-  /** What is acceptable, to follow "give" or "expected": "a number from 0 to 1". */
+  /** What is acceptable, to follow the word "expected": "a number from 0 to 1". */
   expected: string;
   /** The default, or where it comes from, in words. */
   default: string;

@@ -77,9 +77,9 @@ const lossKeys = {
   ),
   repulsionMargin: real(0, 1e6).default(1).describe('Distance at which repulsion ends'),
   penaltyWeight: weight(0).describe('Weight of the gradient penalty on R; 0 turns it off'),
-  penaltyEvery: whole(1, 1e6).default(1).describe('Steps between two gradient penalties'),
+  penaltyEvery: whole(1, 65536).default(1).describe('Steps between two gradient penalties'),
   sinkhornEpsilon: real(1e-6, 1e6).default(0.05).describe('Entropic blur of the sinkhorn estimator'),
-  sinkhornIterations: whole(1, 100000).default(100).describe('Iterations of the sinkhorn estimator'),
+  sinkhornIterations: whole(1, 65536).default(100).describe('Iterations of the sinkhorn estimator'),
 };
 
 const optimizerKeys = {

@@ -29,12 +29,21 @@ const OPENING: SharpOptions = { failOn: 'error', limitInputPixels: MAX_PIXELS };
  * turned as EXIF says, laid over the background, brought to sRGB by its colour profile, its largest centred square
  * resized with Lanczos-3. Throws UnusableImage.
  */
-export async function decodeImage(file: Uint8Array, kind: ImageKind, format: ImageFormat): Promise<Uint8Array> {
+export async function decodeImage(
+  file: Uint8Array,
+  kind: ImageKind,
+  format: ImageFormat,
+): Promise<Uint8Array> {
   const { imageSize, imageChannels, background } = format;
   try {
-    const { width, height, depth, channels } = await sharp(file, { ...OPENING, limitInputPixels: false }).metadata();
+    const { width, height, depth, channels } = await sharp(file, {
+      ...OPENING,
+      limitInputPixels: false,
+    }).metadata();
     if (width * height > MAX_PIXELS) {
-      throw new UnusableImage(`it has ${width}×${height} pixels; at most ${MAX_PIXELS / 1e6} million are read`);
+      throw new UnusableImage(
+        `it has ${width}×${height} pixels; at most ${MAX_PIXELS / 1e6} million are read`,
+      );
     }
     const image = sharp(file, OPENING);
     // By default libvips would lay grey with alpha over a grey background, and would leave pixels of more than 8 bits

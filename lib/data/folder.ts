@@ -1,4 +1,5 @@
 /** Finds the image files in a folder. */
+import type { Dirent, Stats } from 'node:fs';
 import { open, readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileErrorReason } from '../files.js';
@@ -26,6 +27,7 @@ export interface Listing {
   skipped: Skipped[];
 }
 
+const NO_IMAGE = `it is not an image of a known kind (${IMAGE_KINDS.join(', ')})`;
 /** Files opened at once. */
 const IN_PARALLEL = 16;
 
@@ -44,9 +46,10 @@ export async function findImages(root: string, signal: AbortSignal | undefined):
   const images: ImageFile[] = [];
   await eachInParallel(files, IN_PARALLEL, signal, async (path) => {
     try {
-      const kind = imageKind(await readHead(join(root, path)));
+      const head = await readHead(join(root, path));
+      const kind = imageKind(head);
       if (kind !== undefined) images.push({ path, kind });
-      else skipped.push({ path, reason: `not a ${IMAGE_KINDS.join(', ')} image` });
+      else skipped.push({ path, reason: head.length === 0 ? 'it is empty' : NO_IMAGE });
     } catch (error) {
       skipped.push({ path, reason: fileErrorReason(error) });
     }
@@ -67,48 +70,44 @@ async function readHead(path: string): Promise<Uint8Array> {
 async function listFiles(root: string, signal: AbortSignal | undefined) {
   const files: string[] = [];
   const skipped: Skipped[] = [];
-  const seen = new Set<string>();
   const folders = [''];
-  // Links wait until all real folders are searched, so that a folder's files go by its real path.
   const links: string[] = [];
+  const searched = new Set<string>();
 
   const searchFolder = async (folder: string): Promise<void> => {
     const { dev, ino } = await stat(join(root, folder), { bigint: true });
     const identity = `${dev}:${ino}`;
-    if (seen.has(identity)) return;
-    seen.add(identity);
-    const entries = await readdir(join(root, folder), { withFileTypes: true });
-    for (const entry of entries) {
-      if (entry.name.startsWith('.')) continue;
-      const path = folder === '' ? entry.name : `${folder}/${entry.name}`;
-      if (entry.isDirectory()) folders.push(path);
-      else if (entry.isSymbolicLink()) links.push(path);
-      else if (entry.isFile()) files.push(path);
-      else skipped.push({ path, reason: 'not a regular file' });
+    if (searched.has(identity)) return;
+    searched.add(identity);
+    for (const entry of await readdir(join(root, folder), { withFileTypes: true })) {
+      if (!entry.name.startsWith('.')) sort(folder === '' ? entry.name : `${folder}/${entry.name}`, entry);
     }
   };
-  const followLink = async (path: string): Promise<void> => {
-    const target = await stat(join(root, path));
-    if (target.isDirectory()) folders.push(path);
-    else if (target.isFile()) files.push(path);
-    else skipped.push({ path, reason: 'not a regular file' });
+  const sort = (path: string, entry: Dirent | Stats): void => {
+    if (entry.isDirectory()) folders.push(path);
+    else if (entry.isFile()) files.push(path);
+    else if (entry.isSymbolicLink()) links.push(path);
+    else skipped.push({ path, reason: 'it is neither a file nor a folder' });
   };
-
-  for (;;) {
+  const attempt = async (path: string, action: () => Promise<void>): Promise<void> => {
     signal?.throwIfAborted();
-    const folder = folders.pop();
-    const path = folder ?? takeFirst(links);
-    if (path === undefined) return { files, skipped };
     try {
-      await (folder === undefined ? followLink(path) : searchFolder(path));
+      await action();
     } catch (error) {
       skipped.push({ path: path === '' ? '.' : path, reason: fileErrorReason(error) });
     }
-  }
-}
+  };
 
-/** Removes the first in order, which makes the path by which a link is searched independent of the file system. */
-function takeFirst(paths: string[]): string | undefined {
-  paths.sort().reverse();
-  return paths.pop();
+  while (folders.length > 0) {
+    for (let folder = folders.pop(); folder !== undefined; folder = folders.pop()) {
+      const path = folder;
+      await attempt(path, () => searchFolder(path));
+    }
+    // Links come after all real folders, so that a file goes by its real path if it has one here, and in order, so
+    // that its path does not depend on the file system.
+    for (const path of links.splice(0).sort()) {
+      await attempt(path, async () => sort(path, await stat(join(root, path))));
+    }
+  }
+  return { files, skipped };
 }

@@ -12,7 +12,9 @@ export const HEAD_BYTES = 64;
  */
 export function imageKind(head: Uint8Array): ImageKind | undefined {
   // One character a byte, so that any byte can be compared.
-  const text = Buffer.from(head.buffer, head.byteOffset, Math.min(head.length, HEAD_BYTES)).toString('latin1');
+  const text = Buffer.from(head.buffer, head.byteOffset, Math.min(head.length, HEAD_BYTES)).toString(
+    'latin1',
+  );
   if (text.startsWith('\x89PNG\r\n\x1a\n')) return 'PNG';
   if (text.startsWith('\xff\xd8\xff')) return 'JPEG';
   if (text.startsWith('RIFF') && text.startsWith('WEBP', 8)) return 'WebP';

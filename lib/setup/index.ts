@@ -1,7 +1,5 @@
 /** Set-up: finds or fetches LibTorch and builds the addon against it. Does nothing that is already done. */
-import { existsSync } from 'node:fs';
-import path from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { packageRoot } from '../native.js';
 import { addonPath, buildAddon } from './build.js';
 import { type Attempt, findLibTorch, type LibTorch } from './libtorch.js';
 import type { OnProgress } from './progress.js';
@@ -31,11 +29,4 @@ export async function setup(options: SetupOptions = {}): Promise<SetupResult> {
   const { libtorch, attempts } = await findLibTorch({ onProgress });
   const built = await buildAddon({ root, libtorch, force, onProgress });
   return { libtorch, addon: addonPath(root), built, attempts };
-}
-
-/** The package's own folder: compiled files and sources lie at different depths below it. */
-function packageRoot(): string {
-  let folder = path.dirname(fileURLToPath(import.meta.url));
-  while (!existsSync(path.join(folder, 'package.json'))) folder = path.dirname(folder);
-  return folder;
 }

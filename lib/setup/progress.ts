@@ -25,6 +25,9 @@ export function duration(seconds: number): string {
   return `${Math.floor(whole / 60)} min ${String(whole % 60).padStart(2, '0')} s`;
 }
 
+/** A line of a log is cut here; a terminal's at its edge. */
+const LOG_COLUMNS = 110;
+
 /** Non-terminals get a sign of life this often, so that a log of a long build does not look stuck. */
 const LOG_EVERY_SECONDS = 30;
 
@@ -44,7 +47,7 @@ export function progressPrinter(stream: NodeJS.WriteStream): { onProgress: OnPro
   const draw = () => {
     const line = `  ${[duration(elapsed()), detail].filter(Boolean).join(' · ')}`;
     if (stream.isTTY) stream.write(`\r\x1b[K${line.slice(0, (stream.columns || 80) - 1)}`);
-    else stream.write(`${line}\n`);
+    else stream.write(`${line.slice(0, LOG_COLUMNS)}\n`);
   };
   const close = () => {
     if (timer) erase();

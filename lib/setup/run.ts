@@ -24,6 +24,7 @@ export interface RunResult {
 
 const KEPT_LINES = 2000;
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+const DELIVERY_MS = 500;
 
 /**
  * Runs a command without input and resolves when it has ended, however it ended. The command leads a process
@@ -88,15 +89,14 @@ export function run(command: string, args: string[], options: RunOptions = {}): 
     child.on('close', (status, signal) => {
       if (timer) clearTimeout(timer);
       for (const name of SIGNALS) process.off(name, onSignal);
-      if (received) {
-        process.kill(process.pid, received);
-        return;
-      }
       const result: RunResult = { missing, stdout, lines };
       if (status !== null && !missing) result.status = status;
       if (signal) result.signal = signal;
-      if (log) log.end(() => resolve(result));
-      else resolve(result);
+      const settle = () => (log ? log.end(() => resolve(result)) : resolve(result));
+      if (!received) return settle();
+      // The timer keeps this process alive until the signal is delivered; it only runs out if others handle it.
+      setTimeout(settle, DELIVERY_MS);
+      process.kill(process.pid, received);
     });
   });
 }

@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises';
 import { saveCheckpoint } from '../checkpoint/checkpoint.js';
 import type { Config } from '../config/schema.js';
 import { SanError } from '../errors.js';
@@ -47,14 +48,13 @@ export class Artifacts {
     const path = this.folder.checkpoint(step);
     if (path === this.checkpoint) return [];
     const { tensors } = await this.trainer.state();
-    for (const tensor of tensors) {
-      if (!allFinite(tensor)) {
-        throw new SanError(
-          'ERR_SAN_NON_FINITE',
-          `tensor ${tensor.name} holds a value that is not finite at step ${step}; training stopped, earlier checkpoints are unharmed`,
-          { field: tensor.name },
-        );
-      }
+    const bad = await firstNonFinite(tensors);
+    if (bad !== undefined) {
+      throw new SanError(
+        'ERR_SAN_NON_FINITE',
+        `tensor ${bad} holds a value that is not finite at step ${step}; training stopped, earlier checkpoints are unharmed`,
+        { field: bad },
+      );
     }
     const images = step * this.config.batchSize;
     await saveCheckpoint(path, { config: this.config, step, images, tensors });
@@ -63,9 +63,23 @@ export class Artifacts {
   }
 }
 
+/** Name of the first tensor with a NaN or an infinity. Lets other work in between, for there may be many tensors. */
+async function firstNonFinite(tensors: readonly NativeTensor[]): Promise<string | undefined> {
+  for (const tensor of tensors) {
+    if (!allFinite(tensor)) return tensor.name;
+    await setImmediate();
+  }
+  return undefined;
+}
+
 function allFinite({ dtype, data }: NativeTensor): boolean {
   const { buffer, byteOffset, byteLength } = data;
-  return dtype === 'float64'
-    ? new Float64Array(buffer, byteOffset, byteLength / 8).every(Number.isFinite)
-    : new Float32Array(buffer, byteOffset, byteLength / 4).every(Number.isFinite);
+  const values =
+    dtype === 'float64'
+      ? new Float64Array(buffer, byteOffset, byteLength / 8)
+      : new Float32Array(buffer, byteOffset, byteLength / 4);
+  // Zero times anything finite is zero: one addition a number, several times as fast as a call for each.
+  let sum = 0;
+  for (const value of values) sum += 0 * value;
+  return sum === 0;
 }

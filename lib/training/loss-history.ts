@@ -13,7 +13,7 @@ export class LossHistory {
   private pending: LossPoint[] = [];
   private perPoint = 1;
 
-  constructor(capacity = 2000) {
+  constructor(capacity = 1000) {
     this.capacity = capacity;
   }
 

@@ -19,14 +19,15 @@ export class LossLog {
 
   /**
    * Takes in a chunk that ended `seconds` after the start of the run. Lines end at multiples of `logEvery` and at
-   * `lastStep`, so they do not depend on how the steps fell into chunks. Throws ERR_SAN_NON_FINITE.
+   * `lastStep`, so they do not depend on how the steps fell into chunks. Throws ERR_SAN_NON_FINITE after writing what came before.
    */
   async record(report: StepReport, seconds: number, lastStep: number): Promise<void> {
     const lines: object[] = [];
     const first = report.step - report.losses.length + 1;
-    for (const [i, losses] of report.losses.entries()) {
+    const bad = report.losses.findIndex((losses) => nonFinite(losses) !== undefined);
+    const good = bad < 0 ? report.losses : report.losses.slice(0, bad);
+    for (const [i, losses] of good.entries()) {
       const step = first + i;
-      refuseNonFinite(losses, step);
       this.window.push(losses);
       if (step % this.every !== 0 && step !== lastStep) continue;
       const mean = meanLosses(this.window);
@@ -36,13 +37,15 @@ export class LossLog {
       lines.push({ step, images, seconds: significant(seconds), ...rounded(mean) });
     }
     await this.folder.appendMetrics(lines);
+    if (bad >= 0) throw nonFiniteError(report.losses[bad] as Losses, first + bad);
   }
 }
 
-function refuseNonFinite(losses: Losses, step: number): void {
-  const name = LOSS_NAMES.find((candidate) => !Number.isFinite(losses[candidate]));
-  if (name === undefined) return;
-  throw new SanError(
+const nonFinite = (losses: Losses) => LOSS_NAMES.find((name) => !Number.isFinite(losses[name]));
+
+function nonFiniteError(losses: Losses, step: number): SanError {
+  const name = nonFinite(losses) ?? 'lgd';
+  return new SanError(
     'ERR_SAN_NON_FINITE',
     `the loss ${name.toUpperCase()} became ${losses[name]} at step ${step}; training stopped, earlier checkpoints are unharmed; a lower learningRate may help`,
     { field: name, value: losses[name] },

@@ -89,7 +89,7 @@ std::vector<int64_t> Options::integers(const char* key, size_t low_count, size_t
     const Napi::Value entry = array.Get(i);
     constexpr int64_t kLargest = int64_t{1} << 53;
     if (!entry.IsNumber() || !is_integer(entry.As<Napi::Number>().DoubleValue(), 0, kLargest))
-      fail(key, "[" + std::to_string(i) + "] must be a non-negative integer");
+      fail(key, "must hold non-negative integers; entry " + std::to_string(i) + " is not one");
     out.push_back(entry.As<Napi::Number>().Int64Value());
   }
   return out;

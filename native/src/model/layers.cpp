@@ -2,11 +2,12 @@
 
 #include <ATen/ATen.h>
 
+#include "ops/norm_act/norm_act.h"
+
 namespace san::layers {
 namespace {
 
 constexpr double kSlope = 0.2;
-constexpr double kPixelNormEpsilon = 1e-8;
 
 /// Fewer channels: mean over groups of consecutive ones. More: each repeated.
 at::Tensor match_channels(const at::Tensor& x, int64_t channels) {
@@ -24,11 +25,11 @@ at::Tensor match_channels(const at::Tensor& x, int64_t channels) {
 
 }  // namespace
 
-at::Tensor pixel_norm(const at::Tensor& x) {
-  return x * at::rsqrt(x.square().mean({1}, /*keepdim=*/true) + kPixelNormEpsilon);
-}
-
 at::Tensor leaky_relu(const at::Tensor& x) { return at::leaky_relu(x, kSlope); }
+
+at::Tensor pixel_norm(const at::Tensor& x) { return ops::norm_act(x, 1); }
+
+at::Tensor norm_act(const at::Tensor& x) { return ops::norm_act(x, kSlope); }
 
 at::Tensor attention(const AttentionParameters& p, const at::Tensor& x) {
   const at::Tensor h = layers::leaky_relu(at::linear(x.mean({2, 3}), p.squeeze_weight, p.squeeze_bias));
@@ -37,7 +38,7 @@ at::Tensor attention(const AttentionParameters& p, const at::Tensor& x) {
 }
 
 at::Tensor rpa(const GateParameters& p, const at::Tensor& x) {
-  const at::Tensor r = layers::leaky_relu(pixel_norm(at::conv2d(x, p.squeeze_weight, p.squeeze_bias, 2, 1)));
+  const at::Tensor r = norm_act(at::conv2d(x, p.squeeze_weight, p.squeeze_bias, 2, 1));
   const at::Tensor g = at::sigmoid(pixel_norm(at::conv2d(r, p.gate_weight, p.gate_bias, 2, 1)));
   return x * at::upsample_bilinear2d(g, {x.size(2), x.size(3)}, /*align_corners=*/false);
 }

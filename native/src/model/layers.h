@@ -7,11 +7,14 @@
 
 namespace san::layers {
 
+/// LeakyReLU with the spec's slope of 0.2.
+at::Tensor leaky_relu(const at::Tensor& x);
+
 /// x / sqrt(mean over channels of x^2 + 1e-8), (B, C, H, W).
 at::Tensor pixel_norm(const at::Tensor& x);
 
-/// LeakyReLU with the spec's slope of 0.2.
-at::Tensor leaky_relu(const at::Tensor& x);
+/// LeakyReLU(PixelNorm(x)).
+at::Tensor norm_act(const at::Tensor& x);
 
 /// Channel attention: x times one gate per sample and channel.
 at::Tensor attention(const AttentionParameters& p, const at::Tensor& x);

@@ -41,7 +41,7 @@ at::Tensor generate(const ModelConfig& config, const NetworkParameters& p, const
       const int64_t s = b == 0 ? config.strides[m] : 1;
       const at::Tensor y = at::conv_transpose2d(layers::attention(block.attention, x), block.kernel, block.bias,
                                                 s, /*padding=*/1, /*output_padding=*/s - 1);
-      x = layers::leaky_relu(layers::pixel_norm(y)) + layers::up(x, s, width);
+      x = layers::norm_act(y) + layers::up(x, s, width);
     }
     x = layers::rpa(module.rpa, x);
   }
@@ -59,7 +59,7 @@ at::Tensor reverse(const ModelConfig& config, const NetworkParameters& p, const 
       const int64_t s = b == 0 ? config.strides[m] : 1;
       const at::Tensor y =
           at::conv2d(layers::attention(block.attention, x), block.kernel, block.bias, s, /*padding=*/1);
-      x = layers::leaky_relu(layers::pixel_norm(y)) + layers::down(x, s, y.size(1));
+      x = layers::norm_act(y) + layers::down(x, s, y.size(1));
     }
     x = layers::ado(module.ado, x, config.ado_threshold);
   }

@@ -1,0 +1,29 @@
+// A few lines of test harness. Own code, since no C++ test library can be had through npm.
+#pragma once
+
+#include <ATen/ATen.h>
+
+#include <cstdio>
+#include <functional>
+#include <string>
+#include <vector>
+
+namespace san::test {
+
+/// Prints and counts a failed expectation.
+void expect(bool ok, const std::string& what);
+
+/// |a - b| <= tolerance * max |b|, element by element.
+void expect_close(const at::Tensor& a, const at::Tensor& b, double tolerance, const std::string& what);
+
+/// Compares d(sum(w f(inputs)))/d(inputs) with central differences, and the gradient of that gradient likewise, in
+/// float64. Inputs must keep away from kinks by more than 1e-4.
+void expect_gradients(const std::function<at::Tensor(const std::vector<at::Tensor>&)>& f,
+                      const std::vector<at::Tensor>& inputs, const std::string& what);
+
+void random_tests();
+void assignment_tests();
+void norm_act_tests();
+void shared_step_tests();
+
+}  // namespace san::test

@@ -1,0 +1,117 @@
+/** Processes and workers that end while native work is under way must end at once, with the right code, and not crash. */
+import { expect, test } from 'vitest';
+import { type Outcome, root, runNode } from './support.js';
+
+const prelude = `
+  const { loadAddon } = await import(${JSON.stringify(`${root}dist/lib/native.js`)});
+  const { trainerOptions, someImages } = await import(${JSON.stringify(`${root}dist/test/native/support.js`)});
+  const addon = loadAddon();
+  const trainer = await addon.createTrainer(trainerOptions());
+  const training = trainer.run({ steps: 1e9 });
+`;
+const inWorker = (body: string) => `
+  import { Worker } from 'node:worker_threads';
+  const worker = new Worker(${JSON.stringify(`${prelude}; const { parentPort } = await import('node:worker_threads'); ${body}`)}, { eval: true });
+  worker.on('error', (error) => { console.log('error ' + error.message); });
+  worker.on('exit', (code) => { console.log('exit ' + code); });
+`;
+const later = (code: string) => `setTimeout(() => { ${code} }, 150);`;
+
+function expectEnd(outcome: Outcome, code: number): void {
+  expect(outcome.signal, outcome.stderr).toBeNull();
+  expect(outcome.code, outcome.stderr).toBe(code);
+}
+
+test('process.exit() in mid-training', async () => {
+  expectEnd(await runNode(`${prelude} ${later('process.exit(7)')}`), 7);
+});
+
+test('an uncaught error in mid-training', async () => {
+  const outcome = await runNode(`${prelude} ${later("throw new Error('on purpose')")}`);
+  expectEnd(outcome, 1);
+  expect(outcome.stderr).toContain('on purpose');
+});
+
+test('an unhandled rejection of native work', async () => {
+  const outcome = await runNode(`${prelude} ${later('addon.createTrainer({})')}`);
+  expectEnd(outcome, 1);
+  expect(outcome.stderr).toContain('ERR_SAN_OPTIONS');
+});
+
+test('process.exit() with much work waiting', async () => {
+  expectEnd(
+    await runNode(`${prelude} for (let i = 0; i < 100; i++) trainer.generate({ seed: i, count: 1000 }); ${later('process.exit(3)')}`),
+    3,
+  );
+});
+
+test('process.exit() in a worker', async () => {
+  const outcome = await runNode(inWorker(later('process.exit(5)')));
+  expectEnd(outcome, 0);
+  expect(outcome.stdout).toBe('exit 5\n');
+});
+
+test('an uncaught error in a worker', async () => {
+  const outcome = await runNode(inWorker(later("throw new Error('on purpose')")));
+  expectEnd(outcome, 0);
+  expect(outcome.stdout).toBe('error on purpose\nexit 1\n');
+});
+
+test('worker.terminate() in mid-training, and the main thread trains on', async () => {
+  const outcome = await runNode(`
+    ${inWorker("parentPort.postMessage('up');")}
+    ${prelude}
+    trainer.interrupt();
+    await training;
+    await new Promise((resolve) => worker.once('message', resolve));
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    await worker.terminate();
+    const { losses } = await trainer.run({ steps: 3 });
+    console.log('steps ' + losses.length);
+  `);
+  expectEnd(outcome, 0);
+  expect(outcome.stdout).toBe('exit 1\nsteps 3\n');
+});
+
+test('process.exit() in the main thread while a worker trains', async () => {
+  expectEnd(await runNode(`${inWorker("parentPort.postMessage('up');")} worker.on('message', () => process.exit(4));`), 4);
+});
+
+test('a process with nothing left to do ends by itself; one with work waits for it', async () => {
+  expectEnd(await runNode(`${prelude} trainer.interrupt();`), 0);
+  const outcome = await runNode(`${prelude} trainer.interrupt(); trainer.run({ steps: 2 }).then(({ losses }) => console.log(losses.length));`);
+  expectEnd(outcome, 0);
+  expect(outcome.stdout).toBe('2\n');
+});
+
+test('a 5 ms timer is never more than 30 ms late while steps run', async () => {
+  const outcome = await runNode(`
+    ${prelude}
+    let latest = 0, last = performance.now();
+    setInterval(() => {
+      const now = performance.now();
+      latest = Math.max(latest, now - last - 5);
+      last = now;
+    }, 5);
+    setTimeout(() => { console.log(latest.toFixed(1)); process.exit(); }, 3000);
+  `);
+  expectEnd(outcome, 0);
+  expect(Number(outcome.stdout)).toBeLessThan(30);
+});
+
+test('native memory is reported to V8 and given back', async () => {
+  const outcome = await runNode(`
+    ${prelude}
+    trainer.interrupt();
+    await training;
+    const big = someImages(50_000);
+    const before = process.memoryUsage().external;
+    const other = await addon.createTrainer({ ...trainerOptions(), images: big });
+    const held = process.memoryUsage().external - before;
+    await other.dispose();
+    const after = process.memoryUsage().external - before;
+    console.log(held > 0.9 * big.data.length, after < 0.5 * big.data.length);
+  `);
+  expectEnd(outcome, 0);
+  expect(outcome.stdout).toBe('true true\n');
+});

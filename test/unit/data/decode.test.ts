@@ -1,0 +1,408 @@
+import sharp, { type Sharp } from 'sharp';
+import { describe, expect, it } from 'vitest';
+import { decodeImage, type ImageFormat, UnusableImage } from '../../../lib/data/decode.js';
+import { type ImageKind, imageKind } from '../../../lib/data/kind.js';
+
+const SIZE = 16;
+
+function decoded(file: Uint8Array, format: Partial<ImageFormat> = {}): Promise<Uint8Array> {
+  const kind = imageKind(file);
+  expect(kind).toBeDefined();
+  return decodeImage(file, kind as ImageKind, {
+    imageSize: SIZE,
+    imageChannels: 3,
+    background: '#ffffff',
+    ...format,
+  });
+}
+
+async function reason(file: Uint8Array): Promise<string> {
+  const caught = await decoded(file).catch((error) => error);
+  expect(caught).toBeInstanceOf(UnusableImage);
+  return caught.message;
+}
+
+/** Largest difference between two sets of pixels. */
+function distance(a: Uint8Array, b: ArrayLike<number>): number {
+  expect(a.length).toBe(b.length);
+  return a.reduce((worst, value, i) => Math.max(worst, Math.abs(value - (b[i] as number))), 0);
+}
+
+function raw(data: Uint8Array | Uint16Array, width: number, height: number, channels: 1 | 2 | 3 | 4): Sharp {
+  return sharp(data, { raw: { width, height, channels } });
+}
+
+type Colour = readonly [number, number, number];
+const RED: Colour = [220, 40, 30];
+const GREEN: Colour = [30, 160, 60];
+const BLUE: Colour = [40, 60, 200];
+const YELLOW: Colour = [230, 210, 40];
+
+/** Four quarters of different colours: no turn or mirror image of it is the same. */
+function quarters(width: number, height: number): Uint8Array {
+  const pixels = new Uint8Array(width * height * 3);
+  for (let y = 0; y < height; y++) {
+    for (let x = 0; x < width; x++) {
+      const colour = y < height / 2 ? (x < width / 2 ? RED : GREEN) : x < width / 2 ? BLUE : YELLOW;
+      pixels.set(colour, (y * width + x) * 3);
+    }
+  }
+  return pixels;
+}
+
+const repeated = (pixel: readonly number[], count: number): number[] => Array(count).fill(pixel).flat();
+/** A picture of one colour, as decoded() would give it. */
+const plain = (pixel: readonly number[]): number[] => repeated(pixel, SIZE * SIZE);
+const solid = (colour: readonly number[]): Sharp => raw(Uint8Array.from(plain(colour)), SIZE, SIZE, 3);
+
+describe('the kind of an image', () => {
+  const picture = () => raw(quarters(SIZE, SIZE), SIZE, SIZE, 3);
+
+  it.each<[ImageKind, () => Sharp, number]>([
+    ['PNG', () => picture().png(), 0],
+    ['PNG', () => picture().png({ progressive: true }), 0],
+    ['PNG', () => picture().png({ palette: true }), 2],
+    ['JPEG', () => picture().jpeg({ quality: 100, chromaSubsampling: '4:4:4' }), 4],
+    ['JPEG', () => picture().jpeg({ quality: 100, chromaSubsampling: '4:4:4', progressive: true }), 4],
+    ['WebP', () => picture().webp({ lossless: true }), 0],
+    ['GIF', () => picture().gif(), 2],
+    ['AVIF', () => picture().avif({ lossless: true }), 3],
+    ['TIFF', () => picture().tiff({ compression: 'none' }), 0],
+    ['TIFF', () => picture().tiff({ compression: 'deflate', bigtiff: true }), 0],
+  ])('%s is told from its bytes and decoded', async (kind, encode, tolerance) => {
+    const file = await encode().toBuffer();
+    expect(imageKind(file)).toBe(kind);
+    expect(distance(await decoded(file), quarters(SIZE, SIZE))).toBeLessThanOrEqual(tolerance);
+  });
+
+  it('is unknown for anything else', async () => {
+    const file = await picture().png().toBuffer();
+    const heic = Buffer.from('\0\0\0\x18ftypheic\0\0\0\0mif1heic', 'latin1');
+    const others = [
+      '',
+      '\x89PNG',
+      '\xff\xd8',
+      '<svg xmlns="http://www.w3.org/2000/svg"/>',
+      'BM',
+      'RIFF1234WAVE',
+      'II',
+      '{}',
+    ];
+    for (const bytes of [...others.map((text) => Buffer.from(text, 'latin1')), heic, file.subarray(1)]) {
+      expect(imageKind(bytes)).toBeUndefined();
+    }
+    expect(imageKind(Buffer.from('\0\0\0\x1cftypmif1\0\0\0\0mif1avifmiaf', 'latin1'))).toBe('AVIF');
+    expect(imageKind(Buffer.from('\0\0\0\x14ftypmif1\0\0\0\0mif1avif', 'latin1'))).toBeUndefined();
+  });
+});
+
+describe('an image is brought to the right way up', () => {
+  it.each([1, 2, 3, 4, 5, 6, 7, 8])('from EXIF orientation %i', async (orientation) => {
+    // Row and column of the upright picture that stand in row r and column c of the stored one, after the EXIF
+    // standard: it names the sides of the picture on which the first row and the first column lie.
+    const last = 63;
+    const source: Record<number, (r: number, c: number) => [number, number]> = {
+      1: (r, c) => [r, c],
+      2: (r, c) => [r, last - c],
+      3: (r, c) => [last - r, last - c],
+      4: (r, c) => [last - r, c],
+      5: (r, c) => [c, r],
+      6: (r, c) => [c, last - r],
+      7: (r, c) => [last - c, last - r],
+      8: (r, c) => [last - c, r],
+    };
+    const upright = quarters(64, 64);
+    const stored = new Uint8Array(upright.length);
+    for (let i = 0; i < 64 * 64; i++) {
+      const [y, x] = (source[orientation] as (r: number, c: number) => [number, number])(i >> 6, i & last);
+      stored.set(upright.subarray((y * 64 + x) * 3, (y * 64 + x) * 3 + 3), i * 3);
+    }
+    const file = await raw(stored, 64, 64, 3)
+      .jpeg({ quality: 100, chromaSubsampling: '4:4:4' })
+      .withMetadata({ orientation })
+      .toBuffer();
+    expect((await sharp(file).metadata()).orientation).toBe(orientation);
+    const pixels = await decoded(file);
+    const at = (x: number, y: number) => pixels.subarray((y * SIZE + x) * 3, (y * SIZE + x) * 3 + 3);
+    expect(distance(at(3, 3), RED)).toBeLessThan(6);
+    expect(distance(at(12, 3), GREEN)).toBeLessThan(6);
+    expect(distance(at(3, 12), BLUE)).toBeLessThan(6);
+    expect(distance(at(12, 12), YELLOW)).toBeLessThan(6);
+  });
+
+  it('before the centre is cut out', async () => {
+    // Stored 96 wide and 32 high, to be shown turned: its middle third is green either way, and nothing else.
+    const pixels = new Uint8Array(96 * 32 * 3);
+    for (let i = 0; i < 96 * 32; i++) pixels.set(i % 96 >= 32 && i % 96 < 64 ? GREEN : RED, i * 3);
+    const file = await raw(pixels, 96, 32, 3).png().withMetadata({ orientation: 6 }).toBuffer();
+    const inner = (await decoded(file)).subarray(SIZE * 3 * 2, -SIZE * 3 * 2);
+    expect(distance(inner, repeated(GREEN, inner.length / 3))).toBeLessThanOrEqual(1);
+  });
+});
+
+describe('the centred square of an image', () => {
+  it.each([
+    ['wide', 48, 16],
+    ['high', 16, 48],
+  ])('is all that is taken of a %s one', async (_, width, height) => {
+    const pixels = new Uint8Array(width * height * 3);
+    for (let i = 0; i < width * height; i++) {
+      const along = width > height ? i % width : Math.floor(i / width);
+      pixels.set(along >= 16 && along < 32 ? BLUE : YELLOW, i * 3);
+    }
+    expect(distance(await decoded(await raw(pixels, width, height, 3).png().toBuffer()), plain(BLUE))).toBe(
+      0,
+    );
+  });
+
+  it('is made smaller by averaging, not by leaving out', async () => {
+    const chequered = new Uint8Array(256 * 256 * 3).map((_, i) => {
+      const pixel = Math.floor(i / 3);
+      return (pixel + Math.floor(pixel / 256)) % 2 === 0 ? 0 : 255;
+    });
+    const pixels = await decoded(await raw(chequered, 256, 256, 3).png().toBuffer());
+    expect(distance(pixels, plain([127, 127, 127]))).toBeLessThanOrEqual(2);
+  });
+
+  it('is made larger when it is small', async () => {
+    const pixels = await decoded(await raw(quarters(8, 8), 8, 8, 3).png().toBuffer());
+    const at = (x: number, y: number) => pixels.subarray((y * SIZE + x) * 3, (y * SIZE + x) * 3 + 3);
+    expect(distance(at(3, 3), RED)).toBeLessThan(6);
+    expect(distance(at(12, 12), YELLOW)).toBeLessThan(6);
+    const dot = await decoded(await raw(Uint8Array.from(RED), 1, 1, 3).png().toBuffer());
+    expect(distance(dot, plain(RED))).toBe(0);
+  });
+});
+
+describe('transparent pixels', () => {
+  const background = '#204060';
+  const BACKGROUND = [0x20, 0x40, 0x60];
+  const over = (colour: readonly number[], alpha: number) =>
+    colour.map((value, i) => Math.round(value * alpha + (BACKGROUND[i] as number) * (1 - alpha)));
+
+  it('show the background, in files of 8 and 16 bits', async () => {
+    const colour = [200, 100, 50];
+    for (const alpha of [0, 64, 128, 255]) {
+      const file8 = raw(Uint8Array.from(plain([...colour, alpha])), SIZE, SIZE, 4);
+      const wide = Uint16Array.from(plain([...colour, alpha]).map((value) => value * 257));
+      const file16 = raw(wide, SIZE, SIZE, 4).toColourspace('rgb16');
+      const expected = plain(over(colour, alpha / 255));
+      for (const file of [await file8.png().toBuffer(), await file16.png().toBuffer()]) {
+        expect(distance(await decoded(file, { background }), expected)).toBeLessThanOrEqual(1);
+      }
+      for (const file of [
+        await file8.webp({ lossless: true }).toBuffer(),
+        await file16.tiff({ compression: 'none' }).toBuffer(),
+      ]) {
+        // WebP drops the colour of pixels that are not seen at all, as it may.
+        expect(distance(await decoded(file, { background }), expected)).toBeLessThanOrEqual(1);
+      }
+    }
+  });
+
+  it.each([8, 16])('of a grey image show the background in its colour, at %i bits', async (bits) => {
+    for (const alpha of [0, 128, 255]) {
+      const pixels = plain([180, alpha]);
+      const image =
+        bits === 8
+          ? raw(Uint8Array.from(pixels), SIZE, SIZE, 2).toColourspace('b-w')
+          : raw(
+              Uint16Array.from(pixels, (value) => value * 257),
+              SIZE,
+              SIZE,
+              2,
+            ).toColourspace('grey16');
+      const file = await image.png().toBuffer();
+      expect(await sharp(file).metadata()).toMatchObject({ channels: 2, bitsPerSample: bits });
+      const expected = plain(over([180, 180, 180], alpha / 255));
+      expect(distance(await decoded(file, { background }), expected)).toBeLessThanOrEqual(1);
+    }
+  });
+
+  it('do not shine through with their own colour at edges', async () => {
+    // A white disc; around it red that is not to be seen.
+    const pixels = new Uint8Array(256 * 256 * 4);
+    for (let i = 0; i < 256 * 256; i++) {
+      const inside = Math.hypot((i % 256) - 127.5, Math.floor(i / 256) - 127.5) < 100;
+      pixels.set(inside ? [255, 255, 255, 255] : [255, 0, 0, 0], i * 4);
+    }
+    const disc = () => raw(pixels, 256, 256, 4);
+    const files: [Buffer, number][] = [
+      [await disc().png().toBuffer(), 1],
+      [await disc().webp({ lossless: true, exact: true }).toBuffer(), 1],
+      // Lossy files mix colours before anybody decodes them.
+      [await disc().webp({ quality: 100, exact: true }).toBuffer(), 12],
+    ];
+    for (const [file, tolerance] of files) {
+      const seen = await decoded(file, { background: '#000000' });
+      let redder = 0;
+      for (let i = 0; i < seen.length; i += 3)
+        redder = Math.max(redder, (seen[i] as number) - (seen[i + 1] as number));
+      expect(redder).toBeLessThanOrEqual(tolerance);
+      expect(seen[0]).toBe(0);
+      expect(seen[(8 * SIZE + 8) * 3]).toBe(255);
+    }
+  });
+
+  it('of a palette and of a GIF show the background', async () => {
+    const half = new Uint8Array(SIZE * SIZE * 4);
+    for (let i = 0; i < SIZE * SIZE; i++) half.set(i % SIZE < 8 ? [...RED, 255] : [0, 0, 0, 0], i * 4);
+    const expected = Array.from({ length: SIZE * SIZE }, (_, i) => (i % SIZE < 8 ? RED : BACKGROUND)).flat();
+    for (const file of [
+      await raw(half, SIZE, SIZE, 4).png({ palette: true }).toBuffer(),
+      await raw(half, SIZE, SIZE, 4).gif().toBuffer(),
+    ]) {
+      expect(distance(await decoded(file, { background }), expected)).toBeLessThanOrEqual(3);
+    }
+  });
+});
+
+describe('colour', () => {
+  it('comes through 16 bits, one bit and grey', async () => {
+    const deep = raw(
+      Uint16Array.from(plain(RED), (value) => value * 257),
+      SIZE,
+      SIZE,
+      3,
+    ).toColourspace('rgb16');
+    expect(distance(await decoded(await deep.png().toBuffer()), plain(RED))).toBeLessThanOrEqual(1);
+    const grey = raw(new Uint8Array(SIZE * SIZE).fill(90), SIZE, SIZE, 1).toColourspace('b-w');
+    const greyFile = await grey.png().toBuffer();
+    expect((await sharp(greyFile).metadata()).channels).toBe(1);
+    expect(distance(await decoded(greyFile), plain([90, 90, 90]))).toBe(0);
+    const greyJpeg = await grey.jpeg().toBuffer();
+    expect((await sharp(greyJpeg).metadata()).channels).toBe(1);
+    expect(distance(await decoded(greyJpeg), plain([90, 90, 90]))).toBeLessThanOrEqual(1);
+    const stripes = new Uint8Array(SIZE * SIZE).map((_, i) => (i % SIZE < 5 ? 0 : 255));
+    const oneBit = await raw(stripes, SIZE, SIZE, 1)
+      .toColourspace('b-w')
+      .png({ palette: true, colours: 2 })
+      .toBuffer();
+    expect(await sharp(oneBit).metadata()).toMatchObject({ bitsPerSample: 1 });
+    const expected = [...stripes].flatMap((value) => [value, value, value]);
+    expect(distance(await decoded(oneBit), expected)).toBe(0);
+  });
+
+  it('is converted from CMYK', async () => {
+    const file = await solid(RED).toColourspace('cmyk').jpeg({ quality: 100 }).toBuffer();
+    expect((await sharp(file).metadata()).space).toBe('cmyk');
+    // By perception, as is usual for pictures: the colours keep their order, not each its place.
+    expect(distance(await decoded(file), plain(RED))).toBeLessThan(45);
+    const white = await solid([255, 255, 255]).toColourspace('cmyk').jpeg({ quality: 100 }).toBuffer();
+    expect(distance(await decoded(white), plain([255, 255, 255]))).toBeLessThanOrEqual(2);
+  });
+
+  it.each(['png', 'jpeg', 'webp', 'avif', 'tiff'] as const)(
+    'is taken through a wide profile in %s',
+    async (format) => {
+      const file = await solid(RED).withIccProfile('p3')[format]({ quality: 100 }).toBuffer();
+      // Without its profile it would be another colour, or this would prove nothing.
+      const unconverted = await sharp(file, { ignoreIcc: true }).raw().toBuffer();
+      expect(distance(unconverted.subarray(0, 3), RED)).toBeGreaterThan(10);
+      expect(distance(await decoded(file), plain(RED))).toBeLessThanOrEqual(3);
+    },
+  );
+
+  it('is taken through a wide profile at 16 bits', async () => {
+    const file = await solid(RED).toColourspace('rgb16').withIccProfile('p3').png().toBuffer();
+    expect(await sharp(file).metadata()).toMatchObject({ depth: 'ushort', hasProfile: true });
+    expect(distance(await decoded(file), plain(RED))).toBeLessThanOrEqual(3);
+  });
+
+  it('becomes grey by its brightness when one channel is wanted', async () => {
+    const grey = async (colour: readonly number[]) => {
+      const pixels = await decoded(await solid(colour).png().toBuffer(), { imageChannels: 1 });
+      expect(pixels.length).toBe(SIZE * SIZE);
+      expect(new Set(pixels).size).toBe(1);
+      return pixels[0] as number;
+    };
+    expect(await grey([255, 255, 255])).toBe(255);
+    expect(await grey([0, 0, 0])).toBe(0);
+    expect(Math.abs((await grey([77, 77, 77])) - 77)).toBeLessThanOrEqual(1);
+    expect(await grey([0, 255, 0])).toBeGreaterThan(await grey([255, 0, 0]));
+    expect(await grey([255, 0, 0])).toBeGreaterThan(await grey([0, 0, 255]));
+  });
+
+  it('becomes one channel from any file', async () => {
+    const colour = solid([120, 120, 120]);
+    const alpha = raw(Uint8Array.from(plain([120, 255])), SIZE, SIZE, 2).toColourspace('b-w');
+    const clear = raw(Uint8Array.from(plain([120, 0])), SIZE, SIZE, 2).toColourspace('b-w');
+    const cmyk = colour.clone().toColourspace('cmyk').jpeg({ quality: 100 });
+    const cases: [Buffer, number][] = [
+      [await colour.png().toBuffer(), 120],
+      [await colour.clone().toColourspace('rgb16').png().toBuffer(), 120],
+      // What littleCMS makes of this grey in ink and back, by perception.
+      [await cmyk.toBuffer(), 109],
+      [await alpha.png().toBuffer(), 120],
+      [await clear.png().toBuffer(), 255],
+    ];
+    for (const [file, value] of cases) {
+      const pixels = await decoded(file, { imageChannels: 1 });
+      expect(distance(pixels, Array(SIZE * SIZE).fill(value))).toBeLessThanOrEqual(4);
+    }
+  });
+});
+
+describe('an animation', () => {
+  it.each(['gif', 'webp'] as const)('gives its first frame: %s', async (format) => {
+    const frames = Uint8Array.from([...plain(GREEN), ...plain(RED), ...plain(BLUE)]);
+    const tower = sharp(frames, { raw: { width: SIZE, height: SIZE * 3, channels: 3, pageHeight: SIZE } });
+    const file = await tower[format]({ lossless: true }).toBuffer();
+    expect((await sharp(file).metadata()).pages).toBe(3);
+    expect(distance(await decoded(file), plain(GREEN))).toBeLessThanOrEqual(3);
+  });
+});
+
+describe('a damaged image', () => {
+  const noisy = () => {
+    let state = 1;
+    const noise = new Uint8Array(200 * 200 * 3).map(() => {
+      state = (state * 1103515245 + 12345) % 2 ** 31;
+      return state >> 16;
+    });
+    return raw(noise, 200, 200, 3);
+  };
+
+  it.each<[string, () => Sharp]>([
+    ['PNG', () => noisy().png()],
+    ['interlaced PNG', () => noisy().png({ progressive: true })],
+    ['JPEG', () => noisy().jpeg()],
+    ['progressive JPEG', () => noisy().jpeg({ progressive: true })],
+    ['WebP', () => noisy().webp()],
+    ['lossless WebP', () => noisy().webp({ lossless: true })],
+    ['GIF', () => noisy().gif()],
+    ['AVIF', () => noisy().avif({ effort: 0 })],
+    ['TIFF', () => noisy().tiff()],
+  ])('is refused when it was cut short: %s', async (_, encode) => {
+    const file = await encode().toBuffer();
+    await decoded(file);
+    for (const part of [0.1, 0.5, 0.9, 0.99]) {
+      const cut = file.subarray(0, Math.floor(file.length * part));
+      expect(await reason(cut)).toMatch(/^it is damaged, cut short or an unsupported sort of \w+$/);
+    }
+  });
+
+  it('is refused when a checksum is wrong', async () => {
+    const file = await noisy().png().toBuffer();
+    file[file.length >> 1] = (file[file.length >> 1] as number) ^ 0x55;
+    expect(await reason(file)).toContain('damaged');
+  });
+
+  it('is refused before it takes memory for the size that it announces', async () => {
+    const file = await solid(RED).png().toBuffer();
+    // Width and height of the header chunk; its checksum then is wrong as well, which would be noticed later.
+    file.writeUInt32BE(100_000, 16);
+    file.writeUInt32BE(100_000, 20);
+    file.writeUInt32BE(crc32(file.subarray(12, 29)), 29);
+    expect(await reason(file)).toBe('it has 100000×100000 pixels; at most 100 million are read');
+  });
+});
+
+function crc32(bytes: Uint8Array): number {
+  let crc = 0xffffffff;
+  for (const byte of bytes) {
+    crc ^= byte;
+    for (let k = 0; k < 8; k++) crc = crc & 1 ? (crc >>> 1) ^ 0xedb88320 : crc >>> 1;
+  }
+  return (crc ^ 0xffffffff) >>> 0;
+}

@@ -1,0 +1,148 @@
+/** An addon without arithmetic: enough of its behaviour to test what is built on it. */
+import type {
+  Addon,
+  ImageBatch,
+  Losses,
+  ModelOptions,
+  NativeNetwork,
+  NativeTensor,
+  NativeTrainer,
+  ParameterInfo,
+  SampleOptions,
+  StepReport,
+  TrainerOptions,
+} from '../../../lib/native.js';
+
+export const someLosses = (value = 1): Losses => ({
+  lgd: value,
+  lgi: value / 2,
+  lrz: value,
+  lrx: value / 3,
+  llz: value * 2,
+  gp: 0,
+});
+
+/** Two parameters whose shapes depend on the model. */
+export const fakeParameters = ({ latentChannels, widths }: ModelOptions): ParameterInfo[] => [
+  { name: 'kernel.latent', shape: [latentChannels, widths[0] ?? 0, 1, 1] },
+  { name: 'reverser.image.bias', shape: [widths[6] ?? 0] },
+];
+
+export function tensor(name: string, shape: number[], value = 0.5): NativeTensor {
+  const values = new Float32Array(shape.reduce((a, b) => a * b, 1)).fill(value);
+  return { name, dtype: 'float32', shape, data: new Uint8Array(values.buffer) };
+}
+
+export const fakeTensors = (model: ModelOptions): NativeTensor[] => [
+  ...fakeParameters(model).map(({ name, shape }) => tensor(name, shape)),
+  tensor('ema.kernel.latent', [model.latentChannels, model.widths[0] ?? 0, 1, 1]),
+  tensor('exp_avg.generator.kernel.latent', [3]),
+];
+
+/** Grey levels that tell seed and index. */
+export function fakeImages(model: ModelOptions, { seed, startIndex = 0, count }: SampleOptions): ImageBatch {
+  const size = model.latentSize * model.strides.reduce((a, b) => a * b, 1);
+  const numbers = size * size * model.imageChannels;
+  const data = new Uint8Array(count * numbers);
+  for (let i = 0; i < count; i++)
+    data.fill((seed * 16 + startIndex + i) % 256, i * numbers, (i + 1) * numbers);
+  return { data, shape: [count, size, size, model.imageChannels] };
+}
+
+export interface FakeTrainerSettings {
+  /** Time that a step claims to have taken. */
+  secondsPerStep?: number;
+  lossesAt?(step: number): Losses;
+  /** Called after each step, before the next. */
+  onStep?(step: number): void;
+}
+
+export class FakeTrainer implements NativeTrainer {
+  /** Steps asked for in each call of run(). */
+  readonly chunks: number[] = [];
+  disposals = 0;
+  /** Value in every tensor of the state. */
+  weights = 0.5;
+  private readonly model: ModelOptions;
+  private readonly settings: FakeTrainerSettings;
+  private step = 0;
+  private interrupted = false;
+
+  constructor(model: ModelOptions, settings: FakeTrainerSettings = {}) {
+    this.model = model;
+    this.settings = settings;
+  }
+
+  async run({ steps }: { steps: number }): Promise<StepReport> {
+    const { secondsPerStep = 0.01, lossesAt = () => someLosses(), onStep } = this.settings;
+    this.chunks.push(steps);
+    const losses: Losses[] = [];
+    while (losses.length < steps && !this.interrupted) {
+      this.step++;
+      losses.push(lossesAt(this.step));
+      await new Promise(setImmediate);
+      onStep?.(this.step);
+    }
+    this.interrupted = false;
+    return { step: this.step, losses, seconds: losses.length * secondsPerStep };
+  }
+
+  interrupt(): void {
+    this.interrupted = true;
+  }
+
+  async generate(options: SampleOptions): Promise<ImageBatch> {
+    return fakeImages(this.model, options);
+  }
+
+  async state() {
+    const tensors = fakeTensors(this.model).map(({ name, shape }) => tensor(name, shape, this.weights));
+    return { step: this.step, tensors };
+  }
+
+  async dispose(): Promise<void> {
+    this.disposals++;
+  }
+
+  stepOn(): never {
+    throw new Error('not faked');
+  }
+}
+
+/** An addon that makes fakes; `trainers` and `networks` count what it made. */
+export function fakeAddon(settings: FakeTrainerSettings = {}) {
+  const trainers: FakeTrainer[] = [];
+  const trainerOptions: TrainerOptions[] = [];
+  const disposed: NativeNetwork[] = [];
+  const addon: Addon = {
+    info: () => ({ libtorch: '2.13.0', cuda: false, cpuCapability: 'NONE', threads: 1 }),
+    parameters: fakeParameters,
+    latents: () => {
+      throw new Error('not faked');
+    },
+    createTrainer: async (options) => {
+      const trainer = new FakeTrainer(options.model, settings);
+      trainers.push(trainer);
+      trainerOptions.push(options);
+      return trainer;
+    },
+    createNetwork: async ({ model }) => {
+      const network: NativeNetwork = {
+        generate: async (options) => fakeImages(model, options),
+        decode: async ({ latents }) => fakeImages(model, { seed: 0, count: latents.shape[0] }),
+        reverse: async ({ images }) => {
+          const shape = [images.shape[0], model.latentChannels, model.latentSize, model.latentSize] as const;
+          return { data: new Float32Array(shape.reduce((a, b) => a * b, 1)), shape: [...shape] };
+        },
+        forward: () => {
+          throw new Error('not faked');
+        },
+        dispose: async () => {
+          disposed.push(network);
+        },
+      };
+      return network;
+    },
+  };
+  return { addon, trainers, trainerOptions, disposed };
+}

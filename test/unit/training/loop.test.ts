@@ -1,0 +1,172 @@
+import { mkdir, readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { loadCheckpoint } from '../../../lib/checkpoint/checkpoint.js';
+import { resolveConfig } from '../../../lib/config/resolve.js';
+import { type ConfigInput, modelOptions } from '../../../lib/config/schema.js';
+import { trainingLoop } from '../../../lib/training/loop.js';
+import { RunFolder } from '../../../lib/training/run-folder.js';
+import type { EndTick, StepsTick } from '../../../lib/training/ticks.js';
+import { FakeTrainer, type FakeTrainerSettings, fakeAddon, someLosses } from '../support/fake-addon.js';
+import { temporaryFolder } from '../support/temporary.js';
+
+async function setUp(values: ConfigInput, settings: FakeTrainerSettings = {}, signal?: AbortSignal) {
+  const path = join(await temporaryFolder(), 'run');
+  const config = resolveConfig([
+    {
+      source: '',
+      values: { imageSize: 16, baseWidth: 4, maxWidth: 8, sampleCount: 4, batchSize: 2, ...values },
+    },
+  ]);
+  const folder = await RunFolder.claim(path);
+  await folder.begin(config, []);
+  const trainer = new FakeTrainer(modelOptions(config), settings);
+  return { path, trainer, loop: trainingLoop({ trainer, config, folder, signal }) };
+}
+
+async function collect(loop: AsyncIterable<StepsTick | EndTick>) {
+  const ticks: (StepsTick | EndTick)[] = [];
+  for await (const tick of loop) ticks.push(tick);
+  const end = ticks.pop() as EndTick;
+  return { steps: ticks as StepsTick[], end };
+}
+
+async function metrics(path: string): Promise<Record<string, number>[]> {
+  const text = await readFile(join(path, 'metrics.jsonl'), 'utf8');
+  return text
+    .trimEnd()
+    .split('\n')
+    .map((line) => JSON.parse(line));
+}
+
+const files = (path: string, folder: string) => readdir(join(path, folder)).then((names) => names.sort());
+
+describe('trainingLoop', () => {
+  it('takes all steps in growing chunks that end where something is due', async () => {
+    const { trainer, loop, path } = await setUp(
+      { steps: 50, sampleEvery: 20, checkpointEvery: 25 },
+      { secondsPerStep: 0.02 },
+    );
+    const { steps, end } = await collect(loop);
+    expect(trainer.chunks).toEqual([1, 2, 4, 8, 5, 5, 10, 5, 10]);
+    expect(steps.map(({ step }) => step)).toEqual([1, 3, 7, 15, 20, 25, 35, 40, 50]);
+    expect(await files(path, 'samples')).toEqual(['000020.png', '000040.png', '000050.png']);
+    expect(await files(path, 'checkpoints')).toEqual(['step-000025.safetensors', 'step-000050.safetensors']);
+    expect(end).toMatchObject({
+      type: 'end',
+      stopped: 'finished',
+      step: 50,
+      images: 100,
+      checkpoint: join(path, 'checkpoints/step-000050.safetensors'),
+      samples: join(path, 'samples/000050.png'),
+      lossCurve: join(path, 'losses.svg'),
+    });
+  });
+
+  it('tells in each tick how far it is and what it wrote', async () => {
+    const { loop, path } = await setUp(
+      { steps: 6, sampleEvery: 2, checkpointEvery: 0 },
+      { secondsPerStep: 0.5, lossesAt: someLosses },
+    );
+    const { steps } = await collect(loop);
+    expect(steps[1]).toMatchObject({
+      type: 'steps',
+      step: 2,
+      steps: 6,
+      images: 4,
+      imagesPerSecond: 4,
+      losses: someLosses(2),
+      wrote: [join(path, 'samples/000002.png'), join(path, 'losses.svg')],
+    });
+    expect(steps.every(({ seconds, secondsLeft }) => seconds >= 0 && secondsLeft >= 0)).toBe(true);
+    expect(steps.at(-1)?.secondsLeft).toBe(0);
+  });
+
+  it('writes metrics that do not depend on how the steps fell into chunks', async () => {
+    const values = { steps: 25, logEvery: 10, sampleEvery: 0, checkpointEvery: 0 };
+    const untimed: object[] = [];
+    for (const secondsPerStep of [0.001, 0.05, 1]) {
+      const { loop, path } = await setUp(values, { secondsPerStep, lossesAt: someLosses });
+      await collect(loop);
+      untimed.push((await metrics(path)).map((line) => ({ ...line, seconds: 0 })));
+    }
+    expect(untimed[0]).toEqual([
+      { step: 10, images: 20, seconds: 0, ...someLosses(5.5), lrx: 1.83333 },
+      { step: 20, images: 40, seconds: 0, ...someLosses(15.5), lrx: 5.16667 },
+      { step: 25, images: 50, seconds: 0, ...someLosses(23), lrx: 7.66667 },
+    ]);
+    expect(untimed[1]).toEqual(untimed[0]);
+    expect(untimed[2]).toEqual(untimed[0]);
+  });
+
+  it('on abort ends after the step under way, with a checkpoint', async () => {
+    const controller = new AbortController();
+    const onStep = (step: number) => {
+      if (step === 10) controller.abort();
+    };
+    const { loop, path, trainer } = await setUp({ steps: 1000 }, { onStep }, controller.signal);
+    const { end } = await collect(loop);
+    expect(end).toMatchObject({ stopped: 'aborted', step: 10, steps: 1000 });
+    const checkpoint = await loadCheckpoint(path, fakeAddon().addon);
+    expect(checkpoint).toMatchObject({ step: 10, images: 20, path: end.checkpoint });
+    expect(trainer.chunks.reduce((a, b) => a + b)).toBeGreaterThan(10);
+  });
+
+  it('aborted before its first step leaves no checkpoint', async () => {
+    const { loop, path, trainer } = await setUp({ steps: 10 }, {}, AbortSignal.abort());
+    const { steps, end } = await collect(loop);
+    expect(steps).toEqual([]);
+    expect(end).toMatchObject({ stopped: 'aborted', step: 0 });
+    expect(end).not.toHaveProperty('checkpoint');
+    expect(trainer.chunks).toEqual([]);
+    expect(await files(path, 'checkpoints')).toEqual([]);
+  });
+
+  it('stops at a loss that is not finite, naming it and its step; the last checkpoint stays', async () => {
+    const lossesAt = (step: number) => ({ ...someLosses(), lrx: step === 43 ? Number.NaN : 1 });
+    const { loop, path } = await setUp({ steps: 100, checkpointEvery: 30, sampleEvery: 0 }, { lossesAt });
+    await expect(collect(loop)).rejects.toMatchObject({
+      code: 'ERR_SAN_NON_FINITE',
+      message: expect.stringMatching(/^the loss LRX became NaN at step 43;/),
+    });
+    expect(await files(path, 'checkpoints')).toEqual(['step-000030.safetensors']);
+    expect((await metrics(path)).at(-1)?.step).toBe(40);
+  });
+
+  it('writes no checkpoint of tensors that are not finite', async () => {
+    const { loop, path, trainer } = await setUp({ steps: 20, checkpointEvery: 10 });
+    const failed = (async () => {
+      for await (const tick of loop) if (tick.step >= 10) trainer.weights = Number.POSITIVE_INFINITY;
+    })();
+    await expect(failed).rejects.toMatchObject({
+      code: 'ERR_SAN_NON_FINITE',
+      message: expect.stringMatching(/^tensor kernel\.latent .* step 20;/),
+    });
+    expect(await files(path, 'checkpoints')).toEqual(['step-000010.safetensors']);
+  });
+});
+
+describe('RunFolder', () => {
+  it('refuses a folder that holds a run, and takes one that does not', async () => {
+    const folder = await temporaryFolder();
+    const run = await RunFolder.claim(folder);
+    await run.begin(resolveConfig([]), [{ path: 'a.txt', reason: 'no image' }]);
+    expect(JSON.parse(await readFile(join(folder, 'config.json'), 'utf8'))).toMatchObject({ imageSize: 32 });
+    expect(await readFile(join(folder, 'skipped.jsonl'), 'utf8')).toBe(
+      '{"path":"a.txt","reason":"no image"}\n',
+    );
+    await expect(RunFolder.claim(folder)).rejects.toMatchObject({
+      code: 'ERR_SAN_OUTPUT',
+      message: `${folder} already holds a training run; choose another folder or remove it`,
+    });
+    await mkdir(join(folder, 'other'));
+    await expect(RunFolder.claim(join(folder, 'other'))).resolves.toBeInstanceOf(RunFolder);
+    await expect(RunFolder.claim(join(folder, 'new/one'))).resolves.toBeInstanceOf(RunFolder);
+  });
+
+  it.each(['config.json', 'config.json/run'])('refuses %s, a file', async (name) => {
+    const folder = await temporaryFolder();
+    await (await RunFolder.claim(folder)).begin(resolveConfig([]), []);
+    await expect(RunFolder.claim(join(folder, name))).rejects.toMatchObject({ code: 'ERR_SAN_OUTPUT' });
+  });
+});

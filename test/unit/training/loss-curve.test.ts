@@ -1,0 +1,78 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { LOSS_NAMES, type Losses } from '../../../lib/native.js';
+import { lossCurve } from '../../../lib/training/loss-curve.js';
+import { LossHistory, meanLosses } from '../../../lib/training/loss-history.js';
+import { someLosses } from '../support/fake-addon.js';
+
+const course = (length: number, value: (i: number) => Losses) =>
+  Array.from({ length }, (_, i) => ({ step: (i + 1) * 10, losses: value(i) }));
+
+/** Tags in order, checked to be closed rightly: all that the SVG we write uses of XML. */
+function elements(svg: string): string[] {
+  const open: string[] = [];
+  const names: string[] = [];
+  for (const [, closing, name = '', body = ''] of svg.matchAll(
+    /<(\/?)([a-z]+)((?: [a-zA-Z-]+="[^"<]*")*) ?\/?>/g,
+  )) {
+    if (closing) expect(open.pop()).toBe(name);
+    else {
+      names.push(name);
+      if (!svg.includes(`<${name}${body}/>`)) open.push(name);
+    }
+  }
+  expect(open).toEqual([]);
+  return names;
+}
+
+describe('lossCurve', () => {
+  it('is well-formed SVG with finite numbers, whatever the losses', () => {
+    const value = fc.oneof(
+      fc.double({ min: 0, max: 1e9, noNaN: true }),
+      fc.constant(0),
+      fc.double({ min: -1, max: 1, noNaN: true }),
+    );
+    const losses = fc
+      .tuple(...LOSS_NAMES.map(() => value))
+      .map((values) => Object.fromEntries(LOSS_NAMES.map((name, i) => [name, values[i]])) as Losses);
+    fc.assert(
+      fc.property(fc.array(losses, { maxLength: 40 }), (all) => {
+        const svg = lossCurve(course(all.length, (i) => all[i] as Losses));
+        expect(elements(svg)[0]).toBe('svg');
+        expect(svg).not.toMatch(/NaN|Infinity|undefined/);
+      }),
+    );
+  });
+
+  it('draws each loss faint and smoothed, equal ones as one line, and leaves zero ones out', () => {
+    const svg = lossCurve(course(50, (i) => someLosses(1 + i)));
+    expect(svg).toContain('>LGD, LRZ<');
+    expect(svg).toContain('>LGI<');
+    expect(svg).toContain('>LLZ<');
+    expect(svg).not.toContain('GP');
+    expect(svg.match(/stroke-opacity/g)).toHaveLength(4);
+    expect(svg.match(/stroke-width="2"/g)).toHaveLength(4);
+  });
+
+  it('stays small however long the run', () => {
+    expect(lossCurve(course(20000, (i) => someLosses(1 + Math.sin(i) ** 2))).length).toBeLessThan(100_000);
+  });
+});
+
+describe('LossHistory', () => {
+  it('keeps the mean and the last step of what it merges', () => {
+    const history = new LossHistory(8);
+    for (const point of course(64, (i) => someLosses(i))) history.push(point);
+    const { points } = history;
+    expect(points.length).toBeLessThanOrEqual(8);
+    expect(points.at(-1)?.step).toBe(640);
+    expect(points.map(({ step }) => step)).toEqual([...points.map(({ step }) => step)].sort((a, b) => a - b));
+    expect(meanLosses(points.map(({ losses }) => losses)).lgd).toBeCloseTo(31.5);
+  });
+
+  it('keeps every point of a short run', () => {
+    const history = new LossHistory(8);
+    for (const point of course(7, (i) => someLosses(i))) history.push(point);
+    expect(history.points).toEqual(course(7, (i) => someLosses(i)));
+  });
+});

@@ -1,0 +1,156 @@
+import { mkdir, readdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import sharp from 'sharp';
+import { beforeEach, describe, expect, it, vi } from 'vitest';
+import type { Addon } from '../../../lib/native.js';
+import { type TrainOptions, train } from '../../../lib/training/train.js';
+import { fakeAddon } from '../support/fake-addon.js';
+import { temporaryFolder } from '../support/temporary.js';
+
+const native = vi.hoisted(() => ({ addon: undefined as Addon | undefined }));
+vi.mock('../../../lib/native.js', async (original) => ({
+  ...(await original()),
+  loadAddon: () => native.addon,
+}));
+
+let fake: ReturnType<typeof fakeAddon>;
+beforeEach(() => {
+  fake = fakeAddon();
+  native.addon = fake.addon;
+});
+
+/** A folder with images and a text file, and options that train on it in no time. */
+async function setUp(count = 5): Promise<TrainOptions & { folder: string }> {
+  const folder = await temporaryFolder();
+  const data = join(folder, 'data');
+  await mkdir(data);
+  for (let i = 0; i < count; i++) {
+    const background = { r: i * 40, g: 0, b: 0 };
+    await sharp({ create: { width: 20, height: 20, channels: 3, background } })
+      .png()
+      .toFile(join(data, `${i}.png`));
+  }
+  await writeFile(join(data, 'notes.txt'), 'no image');
+  const out = join(folder, 'run');
+  return {
+    folder,
+    data,
+    out,
+    imageSize: 16,
+    baseWidth: 4,
+    maxWidth: 8,
+    batchSize: 2,
+    steps: 8,
+    sampleCount: 4,
+  };
+}
+
+async function ticksOf({ folder: _, ...options }: TrainOptions & { folder?: string }, signal?: AbortSignal) {
+  const ticks = [];
+  for await (const tick of train(options, { signal })) ticks.push(tick);
+  return ticks;
+}
+
+describe('train', () => {
+  it('loads, begins, steps and ends, and leaves a run folder', async () => {
+    const options = await setUp();
+    const ticks = await ticksOf(options);
+    const types = ticks.map(({ type }) => type);
+    expect([...new Set(types)]).toEqual(['load', 'begin', 'steps', 'end']);
+    expect(ticks.find(({ type }) => type === 'begin')).toMatchObject({ images: 5, steps: 8 });
+    expect((await readdir(options.out)).sort()).toEqual([
+      'checkpoints',
+      'config.json',
+      'losses.svg',
+      'metrics.jsonl',
+      'samples',
+      'skipped.jsonl',
+    ]);
+    expect((await readdir(join(options.out, 'samples'))).sort()).toEqual(['000008.png', 'real.png']);
+    expect(fake.trainers).toHaveLength(1);
+    expect(fake.trainers[0]?.disposals).toBe(1);
+    expect(fake.trainerOptions[0]).toMatchObject({
+      batchSize: 2,
+      seed: 1,
+      images: { shape: [5, 16, 16, 3] },
+    });
+    expect(fake.trainerOptions[0]).not.toHaveProperty('threads');
+  });
+
+  it('disposes of the trainer when the loop is left early', async () => {
+    const { folder: _, ...options } = await setUp();
+    for await (const tick of train({ ...options, steps: 1000 })) if (tick.type === 'steps') break;
+    expect(fake.trainers[0]?.disposals).toBe(1);
+    expect(await readdir(join(options.out, 'checkpoints'))).toEqual([]);
+  });
+
+  it('takes preset, file and keys in that order', async () => {
+    const options = await setUp();
+    const config = join(options.folder, 'run.yaml');
+    await writeFile(config, 'lambda: 0.25\nwGD: 0.125\n');
+    await ticksOf({ ...options, preset: 'paper', config, wGD: 0.5 });
+    expect(fake.trainerOptions[0]).toMatchObject({
+      optimizer: { lambda: 0.25 },
+      loss: { pairing: 'random', wGD: 0.5, penaltyWeight: 10 },
+    });
+  });
+
+  it('ends in order when aborted while the images are read', async () => {
+    const options = await setUp();
+    const controller = new AbortController();
+    const ticks = [];
+    const { folder: _, ...rest } = options;
+    for await (const tick of train(rest, { signal: controller.signal })) {
+      ticks.push(tick);
+      controller.abort();
+    }
+    expect(ticks.at(-1)).toMatchObject({ type: 'end', stopped: 'aborted', step: 0 });
+    expect(fake.trainers).toHaveLength(0);
+  });
+
+  it('may be left while the images are read', async () => {
+    const { folder: _, ...options } = await setUp();
+    for await (const tick of train(options)) {
+      expect(tick.type).toBe('load');
+      break;
+    }
+    expect(fake.trainers).toHaveLength(0);
+  });
+
+  it.each<[string, (options: TrainOptions & { folder: string }) => object, object]>([
+    ['no data', (o) => ({ data: join(o.folder, 'none') }), { code: 'ERR_SAN_DATA_NOT_FOUND' }],
+    [
+      'a batch larger than the data',
+      () => ({ batchSize: 6 }),
+      {
+        code: 'ERR_SAN_CONFIG',
+        message: 'batchSize = 6 is larger than the number of usable images, 5; lower it or add images',
+      },
+    ],
+    ['an out that is a file', (o) => ({ out: join(o.data, 'notes.txt') }), { code: 'ERR_SAN_OUTPUT' }],
+    ['an out of no text', () => ({ out: '' }), { code: 'ERR_SAN_CONFIG', message: /^out must be/ }],
+    [
+      'a preset nobody made',
+      () => ({ preset: 'papers' }),
+      { code: 'ERR_SAN_CONFIG', message: /did you mean paper\?/ },
+    ],
+    [
+      'a key nobody knows',
+      () => ({ lamda: 0.5 }),
+      { code: 'ERR_SAN_CONFIG', message: /did you mean lambda\?/ },
+    ],
+  ])('refuses %s', async (_, change, expected) => {
+    const options = await setUp();
+    const caught = await ticksOf({ ...options, ...change(options) }).catch((error) => error);
+    const { code, message = /./ } = expected as { code: string; message?: string | RegExp };
+    expect(caught.code).toBe(code);
+    expect(caught.message).toMatch(message);
+    expect(fake.trainers).toHaveLength(0);
+  });
+
+  it('leaves no run behind when there is no data', async () => {
+    const options = await setUp();
+    await expect(ticksOf({ ...options, data: join(options.folder, 'none') })).rejects.toThrow();
+    expect(await readdir(options.folder)).not.toContain('run');
+  });
+});
