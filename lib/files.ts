@@ -47,11 +47,11 @@ export async function writeFileAtomic(path: string, chunks: Iterable<Uint8Array 
       for (const chunk of chunks) await attempt(path, () => handle.writeFile(chunk));
       await attempt(path, () => handle.sync());
     } finally {
-      await handle.close();
+      await attempt(path, () => handle.close());
     }
     await attempt(path, () => rename(temporary, path));
   } catch (error) {
-    await rm(temporary, { force: true });
+    await rm(temporary, { force: true }).catch(() => {});
     throw error;
   }
   // Without this the new name may be lost in a power failure, though the content is safe.

@@ -46,7 +46,7 @@ export function deriveArchitecture(input: ArchitectureInput): Architecture {
   return { widths, strides, latentChannels, latentSize };
 }
 
-/** Halve as often as the size and the six modules allow, the coarsest modules first. */
+/** Halve as often as the size and the six modules allow; modules without a stride come first, where they are cheap. */
 function deriveStrides(imageSize: number, latentSize: number | undefined): (1 | 2)[] {
   let halvings = 0;
   if (latentSize === undefined) {
@@ -60,7 +60,7 @@ function deriveStrides(imageSize: number, latentSize: number | undefined): (1 | 
       );
     }
   }
-  return Array.from({ length: MODULES }, (_, module) => (module < halvings ? 2 : 1));
+  return Array.from({ length: MODULES }, (_, module) => (module < MODULES - halvings ? 1 : 2));
 }
 
 /** Twice the channels at half the resolution, up to maxWidth; powers of two times baseWidth, so neighbours divide. */

@@ -1,4 +1,4 @@
-/** Reads images from IDX files, http://yann.lecun.com/exdb/mnist: the format of MNIST and Fashion-MNIST. */
+/** Reads images from IDX files, the format of MNIST and Fashion-MNIST: a small header, then plain bytes. */
 import { createReadStream } from 'node:fs';
 import { open, stat } from 'node:fs/promises';
 import { pipeline } from 'node:stream/promises';
@@ -140,7 +140,7 @@ async function readHeader(queue: ByteQueue, { size, gzipped }: FileFacts): Promi
   const magic = await queue.take(4);
   const [zero, alsoZero, type, rank] = magic ?? [];
   const typeName = ELEMENT_TYPES.get(type ?? 0);
-  if (zero !== 0 || alsoZero !== 0 || typeName === undefined || rank === undefined) {
+  if (magic === undefined || zero !== 0 || alsoZero !== 0 || typeName === undefined || rank === undefined) {
     throw new Fault(
       gzipped ? 'what it has compressed is not an IDX file' : 'it is neither a folder nor an IDX file',
     );
@@ -163,7 +163,7 @@ async function readHeader(queue: ByteQueue, { size, gzipped }: FileFacts): Promi
     );
   }
   // May be rounded when it is beyond 2^53, but is then far above any file's size.
-  const announced = count * height * width * channels;
+  const announced = magic.length + bytes.length + count * height * width * channels;
   if (announced > (gzipped ? size * MAX_INFLATION : size)) {
     throw new Fault(`it announces ${count} images of ${height}×${width} pixels, more than it can hold`);
   }

@@ -316,14 +316,14 @@ describe('a hostile header', () => {
     const header = Buffer.alloc(20_000_000, `{"a":${filler}`);
     const before = performance.now();
     expect(await reasonFor(fileOf(header))).toMatch(/should have|all of|unknown key/);
-    expect(performance.now() - before).toBeLessThan(3000);
+    expect(performance.now() - before).toBeLessThan(6000);
   });
 
   it('is given up early when it has millions of keys', async () => {
     const keys = Array.from({ length: 2_000_000 }, (_, i) => `"${i.toString(36)}":""`).join(',');
     const before = performance.now();
     expect(await reasonFor(fileOf(`{"__metadata__":{${keys}}}`))).toMatch(/at most 100000 keys/);
-    expect(performance.now() - before).toBeLessThan(3000);
+    expect(performance.now() - before).toBeLessThan(6000);
   });
 
   it('is reported in a line of bounded length', async () => {
@@ -441,8 +441,11 @@ describe('Python', () => {
       command !== undefined && spawnSync(command, ['-c', 'import numpy, safetensors']).status === 0,
   );
 
+  const why = 'no python3 with numpy and safetensors here; SAN_NATIVE_TEST_PYTHON may name one';
+  if (python === undefined) console.info(`Skipping the exchange of files with Python: ${why}`);
+
   it('reads a file written here', async (context) => {
-    if (python === undefined) context.skip('no python3 with numpy and safetensors here');
+    if (python === undefined) context.skip(why);
     const path = await written(
       Buffer.concat(
         encodeSafetensors(
@@ -473,7 +476,7 @@ with safe_open(sys.argv[1], 'numpy') as f:
   });
 
   it('writes a file that is read here', async (context) => {
-    if (python === undefined) context.skip('no python3 with numpy and safetensors here');
+    if (python === undefined) context.skip(why);
     const path = join(await temporaryFolder(), 'a');
     const script = `
 import sys, numpy as np

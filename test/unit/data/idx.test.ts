@@ -126,7 +126,7 @@ describe('a file that is not a whole IDX file of images', () => {
     ['two channels', idx([3, 2, 1, 2], pixels), /3×2×1×2; the last should be 1 or 3/],
     ['images of no height', idx([3, 0, 2], []), /0×2 pixels/],
     ['an image too few', idx([4, 2, 2], pixels), /4 images of 2×2 pixels, more than it can hold/],
-    ['a byte too few', idx([3, 2, 2], pixels.subarray(1)), /within its 3 images/],
+    ['a byte too few', idx([3, 2, 2], pixels.subarray(1)), /more than it can hold/],
     ['a byte too many', idx([3, 2, 2], [...pixels, 1]), /more bytes than its 3 images/],
     [
       '2^32 - 1 images of that size',
