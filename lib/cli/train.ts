@@ -17,6 +17,8 @@ interface TrainArguments {
 }
 
 const SIGNALS = ['SIGINT', 'SIGTERM'] as const;
+/** Signals within so many milliseconds of the first are the same wish. */
+const SAME_SIGNAL = 300;
 
 export const trainCommand: CommandModule<object, TrainArguments> = {
   command: 'train <data>',
@@ -87,7 +89,11 @@ function stopOnSignal(reporter: Reporter) {
     controller.abort();
   }
   function onSignal(name: NodeJS.Signals): void {
-    for (const other of SIGNALS) process.off(other, onSignal);
+    if (stop.status !== 0) return;
+    // Not before: npm passes on a Ctrl-C that the terminal has sent us as well.
+    setTimeout(() => {
+      for (const other of SIGNALS) process.off(other, onSignal);
+    }, SAME_SIGNAL).unref();
     reporter.note(`${name}: saving a checkpoint after this step; once more leaves at once`);
     end(name);
   }

@@ -85,6 +85,8 @@ int main() {
   at::manual_seed(1);
   random_tests();
   assignment_tests();
+  ado_gate_tests();
+  attention_tests();
   norm_act_tests();
   shared_step_tests();
   std::printf("%d expectations, %d failed\n", expectations, failed);

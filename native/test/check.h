@@ -23,6 +23,8 @@ void expect_gradients(const std::function<at::Tensor(const std::vector<at::Tenso
 
 void random_tests();
 void assignment_tests();
+void ado_gate_tests();
+void attention_tests();
 void norm_act_tests();
 void shared_step_tests();
 

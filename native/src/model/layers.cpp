@@ -2,6 +2,8 @@
 
 #include <ATen/ATen.h>
 
+#include "ops/ado_gate/ado_gate.h"
+#include "ops/attention/attention.h"
 #include "ops/norm_act/norm_act.h"
 
 namespace san::layers {
@@ -31,11 +33,7 @@ at::Tensor pixel_norm(const at::Tensor& x) { return ops::norm_act(x, 1); }
 
 at::Tensor norm_act(const at::Tensor& x) { return ops::norm_act(x, kSlope); }
 
-at::Tensor attention(const AttentionParameters& p, const at::Tensor& x) {
-  const at::Tensor h = layers::leaky_relu(at::linear(x.mean({2, 3}), p.squeeze_weight, p.squeeze_bias));
-  const at::Tensor a = at::sigmoid(at::linear(h, p.excite_weight, p.excite_bias));
-  return x * a.unsqueeze(-1).unsqueeze(-1);
-}
+at::Tensor attention(const AttentionParameters& p, const at::Tensor& x) { return ops::attention(p, x); }
 
 at::Tensor rpa(const GateParameters& p, const at::Tensor& x) {
   const at::Tensor r = norm_act(at::conv2d(x, p.squeeze_weight, p.squeeze_bias, 2, 1));
@@ -45,10 +43,7 @@ at::Tensor rpa(const GateParameters& p, const at::Tensor& x) {
 
 at::Tensor ado(const GateParameters& p, const at::Tensor& x, double threshold) {
   const at::Tensor h = layers::leaky_relu(at::conv2d(pixel_norm(x), p.squeeze_weight, p.squeeze_bias, 1, 1));
-  const at::Tensor a = at::sigmoid(at::conv2d(pixel_norm(h), p.gate_weight, p.gate_bias, 1, 1));
-  const at::Tensor mask = (a >= threshold).to(x.scalar_type());
-  // a - a is zero but carries the gradient of the mask with respect to a, taken as 1.
-  return x * (mask + a - a.detach());
+  return ops::ado_gate(x, at::conv2d(pixel_norm(h), p.gate_weight, p.gate_bias, 1, 1), threshold);
 }
 
 at::Tensor up(const at::Tensor& x, int64_t stride, int64_t channels) {

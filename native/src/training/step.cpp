@@ -43,32 +43,22 @@ class WeightedSum {
   Tensor sum_;
 };
 
-/// Adds scale * d(loss)/d(leaves) to `sums`. A leaf out of the loss's reach gets nothing.
-void accumulate(const std::vector<Tensor>& gradients, size_t offset, double scale, std::vector<Tensor>& sums) {
-  for (size_t i = 0; i < sums.size(); ++i) {
-    const Tensor& gradient = gradients[offset + i];
-    if (!gradient.defined()) continue;
-    if (!sums[i].defined()) {
-      sums[i] = scale == 1 ? gradient : gradient * scale;
-    } else {
-      sums[i] = at::add(sums[i], gradient, scale);
-    }
-  }
-}
+using Gradients = std::vector<Tensor>;
 
-std::vector<Tensor> gradients_of(const Tensor& loss, const std::vector<Tensor>& leaves, bool retain_graph) {
+Gradients gradients_of(const Tensor& loss, const Gradients& leaves, bool retain_graph) {
   return torch::autograd::grad({loss}, leaves, {}, retain_graph, /*create_graph=*/false, /*allow_unused=*/true);
 }
 
-std::vector<Tensor> joined(const std::vector<Tensor>& a, const std::vector<Tensor>& b) {
-  std::vector<Tensor> all(a);
-  all.insert(all.end(), b.begin(), b.end());
-  return all;
+/// a + scale * b, either of which may be undefined: a leaf that a loss does not reach gets no gradient.
+Tensor combined(const Tensor& a, double scale, const Tensor& b) {
+  if (!b.defined()) return a;
+  if (!a.defined()) return scale == 1 ? b : b * scale;
+  return at::add(a, b, scale);
 }
 
-void fill_missing(std::vector<Tensor>& sums, const std::vector<Tensor>& leaves) {
-  for (size_t i = 0; i < sums.size(); ++i)
-    if (!sums[i].defined()) sums[i] = at::zeros_like(leaves[i]);
+void fill_missing(Gradients& gradients, const Gradients& leaves) {
+  for (size_t i = 0; i < gradients.size(); ++i)
+    if (!gradients[i].defined()) gradients[i] = at::zeros_like(leaves[i]);
 }
 
 Tensor mean_square(const Tensor& a, const Tensor& b) { return (a - b).square().mean(); }
@@ -78,20 +68,26 @@ Tensor mean_square(const Tensor& a, const Tensor& b) { return (a - b).square().m
 StepResult compute_step(const ModelConfig& model, const LossConfig& loss, const ParameterStore& store,
                         const StepInputs& in) {
   const at::AutoGradMode grad_mode(true);
-  const Leaves g = make_leaves(store, Net::generator), r = make_leaves(store, Net::reverser);
+  // R has two sets of leaves, so that one backward pass keeps its gradients through R(G(Z)) apart, which enter its loss
+  // with another weight than G's.
+  const Leaves g = make_leaves(store, Net::generator);
+  const Leaves r_fake = make_leaves(store, Net::reverser), r_real = make_leaves(store, Net::reverser);
+  const bool cycle = loss.pairing == Pairing::cycle;
 
-  const Tensor fake = generate(model, g.parameters, in.z);
-  const Tensor back = reverse(model, r.parameters, fake);
-  const Tensor rx = reverse(model, r.parameters, in.x);
+  const Tensor rx = reverse(model, r_real.parameters, in.x);
+  // In the cycle G runs once, on Z and R(X) together.
+  const Tensor generated = generate(model, g.parameters, cycle ? at::cat({in.z, rx}) : in.z);
+  const int64_t batch = in.z.size(0);
+  const Tensor fake = generated.narrow(0, 0, batch);
+  const Tensor back = reverse(model, r_fake.parameters, fake);
 
   const Tensor lgd = wasserstein_distance(loss, back, in.z, in.directions);  // the same number as LRZ
   const Tensor llz = mean_square(back, in.z);
   const Tensor lrx = wasserstein_distance(loss, rx, in.z, in.directions);
-  const bool cycle = loss.pairing == Pairing::cycle;
   Tensor lgi;
   switch (loss.pairing) {
     case Pairing::cycle:
-      lgi = mean_square(generate(model, g.parameters, rx), in.x);
+      lgi = mean_square(generated.narrow(0, batch, batch), in.x);
       break;
     case Pairing::assigned:
       lgi = mean_square(fake, in.x.index_select(0, optimal_assignment(in.z, rx.detach())));
@@ -106,49 +102,49 @@ StepResult compute_step(const ModelConfig& model, const LossConfig& loss, const 
   if (loss.repulsion_weight > 0)
     w_rz = lgd.item<double>() < loss.repulsion_margin ? -loss.repulsion_weight : 0;
 
-  std::vector<Tensor> g_sums(g.tensors.size()), r_sums(r.tensors.size());
-
-  // Through R(G(Z)): G's gradient, and with it R's, which is the same up to a factor unless LLZ spoils the ratio.
+  // The pass that gives G its gradient through R(G(Z)) gives R's as well, up to a factor, unless LLZ spoils the ratio.
   const bool proportional = loss.w_lz == 0 ? loss.w_gd != 0 || w_rz == 0 : w_rz == loss.w_gd;
   const double factor = loss.w_lz == 0 ? (loss.w_gd != 0 ? w_rz / loss.w_gd : 0) : 1;
-  const bool serve_both = proportional && factor != 0;
-  WeightedSum through_fake;
-  through_fake.add(loss.w_gd, lgd);
-  through_fake.add(loss.w_lz, llz);
-  if (!cycle) through_fake.add(loss.w_gi, lgi);
-  if (through_fake.value().defined()) {
-    const auto gradients = gradients_of(through_fake.value(), serve_both ? joined(g.tensors, r.tensors) : g.tensors,
-                                        /*retain_graph=*/!proportional);
-    accumulate(gradients, 0, 1, g_sums);
-    if (serve_both) accumulate(gradients, g.tensors.size(), factor, r_sums);
-  }
+  Gradients from_fake(r_fake.tensors.size());
   if (!proportional) {
     WeightedSum own;
     own.add(w_rz, lgd);
     own.add(loss.w_lz, llz);
-    accumulate(gradients_of(own.value(), r.tensors, /*retain_graph=*/false), 0, 1, r_sums);
+    from_fake = gradients_of(own.value(), r_fake.tensors, /*retain_graph=*/true);
   }
 
-  // Through R(X), and through G(R(X)) for both networks in the cycle.
   Tensor penalty = at::zeros({}, in.x.options());
-  WeightedSum through_real;
-  through_real.add(loss.w_rx, lrx);
-  if (cycle) through_real.add(loss.w_gi, lgi);
+  WeightedSum total;
+  total.add(loss.w_gd, lgd);
+  total.add(loss.w_lz, llz);
+  total.add(loss.w_gi, lgi);
+  total.add(loss.w_rx, lrx);
   if (in.penalty != 0) {
-    penalty = gradient_penalty(model, r.parameters, in.x, fake, in.e, in.u);
-    through_real.add(in.penalty, penalty);
+    penalty = gradient_penalty(model, r_real.parameters, in.x, fake, in.e, in.u);
+    total.add(in.penalty, penalty);
   }
-  if (through_real.value().defined()) {
-    const auto gradients = gradients_of(through_real.value(), cycle ? joined(r.tensors, g.tensors) : r.tensors,
-                                        /*retain_graph=*/false);
-    accumulate(gradients, 0, 1, r_sums);
-    if (cycle) accumulate(gradients, r.tensors.size(), 1, g_sums);
+  StepResult result;
+  result.generator_gradients.resize(g.tensors.size());
+  result.reverser_gradients.resize(r_real.tensors.size());
+  if (total.value().defined()) {
+    const bool serve_both = proportional && factor != 0;
+    Gradients leaves = g.tensors;
+    leaves.insert(leaves.end(), r_real.tensors.begin(), r_real.tensors.end());
+    if (serve_both) leaves.insert(leaves.end(), r_fake.tensors.begin(), r_fake.tensors.end());
+    const Gradients all = gradients_of(total.value(), leaves, /*retain_graph=*/false);
+    auto next = all.begin();
+    for (Tensor& gradient : result.generator_gradients) gradient = *next++;
+    for (Tensor& gradient : result.reverser_gradients) gradient = *next++;
+    if (serve_both) from_fake.assign(next, all.end());
   }
-  fill_missing(g_sums, g.tensors);
-  fill_missing(r_sums, r.tensors);
+  for (size_t i = 0; i < from_fake.size(); ++i) {
+    Tensor& gradient = result.reverser_gradients[i];
+    gradient = combined(gradient, proportional ? factor : 1, from_fake[i]);
+  }
+  fill_missing(result.generator_gradients, g.tensors);
+  fill_missing(result.reverser_gradients, r_real.tensors);
 
   const Tensor all = at::stack({lgd, lgi, lgd, lrx, llz, penalty}).detach().to(at::kDouble);
-  StepResult result{{}, std::move(g_sums), std::move(r_sums)};
   for (size_t i = 0; i < result.losses.size(); ++i) result.losses[i] = all.const_data_ptr<double>()[i];
   return result;
 }

@@ -43,14 +43,14 @@ SAN_CLONES void backward_rows(const T* x, const T* g, const T* r, T* dx, int64_t
     double sum = 0;
 #pragma omp simd reduction(+ : sum)
     for (int64_t i = 0; i < c; ++i) {
-      const T u = x[i] >= 0 ? g[i] : g[i] * slope;
+      const T u = x[i] > 0 ? g[i] : g[i] * slope;
       sum += static_cast<double>(x[i]) * u;
     }
     const double scale = r[row];
     const double a = scale * scale * scale * sum / static_cast<double>(c);
 #pragma omp simd
     for (int64_t i = 0; i < c; ++i) {
-      const T u = x[i] >= 0 ? g[i] : g[i] * slope;
+      const T u = x[i] > 0 ? g[i] : g[i] * slope;
       dx[i] = static_cast<T>(scale * u - a * x[i]);
     }
   }
@@ -98,7 +98,7 @@ class Backward : public torch::autograd::Function<Backward> {
     const double slope = ctx->saved_data["slope"].toDouble();
     const auto mean = [](const Tensor& t) { return t.mean({1}, /*keepdim=*/true); };
     const Tensor r = at::rsqrt(mean(x.square()) + kNormEpsilon), r3 = r.pow(3);
-    const Tensor m = at::where(x >= 0, at::ones({}, x.options()), at::full({}, slope, x.options()));
+    const Tensor m = at::where(x > 0, at::ones({}, x.options()), at::full({}, slope, x.options()));
     const Tensor u = m * g, a = mean(x * u), b = mean(x * v);
     const Tensor to_g = m * (r * v - r3 * x * b);
     const Tensor to_x = x * (3 * r.pow(5) * a * b - r3 * mean(u * v)) - r3 * (a * v + b * u);

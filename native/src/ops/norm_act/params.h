@@ -1,7 +1,7 @@
 // PixelNorm followed by LeakyReLU (spec, section 1, "Parts"); slope 1 is PixelNorm alone.
 //
 // Over the C channels of one pixel, with means over channels:
-//   r = (mean x^2 + eps)^-1/2,   y = LReLU(x r),   m = 1 where x >= 0, else slope
+//   r = (mean x^2 + eps)^-1/2,   y = LReLU(x r),   m = 1 where x > 0, else slope
 // Gradient for an incoming g, with u = m g and A = mean(x u):
 //   dx = r u - r^3 x A
 // Gradient of that for an incoming v, with B = mean(x v) and P = mean(u v):
