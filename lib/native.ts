@@ -5,6 +5,7 @@
  */
 import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type ErrorCode, NativeError, SetupError } from './errors.js';
 
@@ -178,7 +179,10 @@ export interface NativeNetwork {
   /** Latents of images [N, S, S, C]. */
   reverse(options: { images: ImageBatch }): Promise<LatentBatch>;
   /** Raw network outputs in the network's dtype, no 8-bit rounding: for parity tests. Uses the raw kernels. */
-  forward(options: { z: NativeTensor; x: NativeTensor }): Promise<{ generate: NativeTensor; reverse: NativeTensor }>;
+  forward(options: {
+    z: NativeTensor;
+    x: NativeTensor;
+  }): Promise<{ generate: NativeTensor; reverse: NativeTensor }>;
   dispose(): Promise<void>;
 }
 
@@ -215,13 +219,14 @@ interface AddonModule {
 /** Root of this package, from lib/ and from dist/lib/. */
 export function packageRoot(): string {
   let folder = new URL('..', import.meta.url);
-  while (!existsSync(new URL('package.json', folder)) && folder.pathname !== '/') folder = new URL('..', folder);
+  while (!existsSync(new URL('package.json', folder)) && folder.pathname !== '/')
+    folder = new URL('..', folder);
   return fileURLToPath(folder);
 }
 
-/** Where the build puts the addon. */
-export function addonPath(): string {
-  return `${packageRoot()}build/san_native.node`;
+/** Where the build puts the addon of the package at `root`. */
+export function addonPath(root = packageRoot()): string {
+  return join(root, 'build', 'san_native.node');
 }
 
 let loaded: Addon | undefined;
@@ -234,9 +239,13 @@ export function loadAddon(): Addon {
   if (loaded) return loaded;
   const path = addonPath();
   if (!existsSync(path)) {
-    throw new SetupError('ERR_SAN_ADDON', `the native addon is not built (no ${path}); run: npx san-native setup`, {
-      path,
-    });
+    throw new SetupError(
+      'ERR_SAN_ADDON',
+      `the native addon is not built (no ${path}); run: npx san-native setup`,
+      {
+        path,
+      },
+    );
   }
   try {
     const module = createRequire(import.meta.url)(path) as AddonModule;

@@ -4,6 +4,7 @@ import { createRequire } from 'node:module';
 import os from 'node:os';
 import path from 'node:path';
 import { SetupError } from '../errors.js';
+import { addonPath } from '../native.js';
 import type { LibTorchFolder } from './inspect.js';
 import { withLock } from './lock.js';
 import { probeAddon } from './probe.js';
@@ -26,11 +27,6 @@ const LOG = 'build.log';
 /** What one compiler needs at its largest file. */
 const BYTES_PER_JOB = 2 * 1024 ** 3;
 const TAIL_LINES = 25;
-
-/** Where a package's addon is built. */
-export function addonPath(root: string): string {
-  return path.join(root, 'build', 'san_native.node');
-}
 
 /** Builds the addon unless the one that is there was made from the same things. Resolves to whether it built. */
 export async function buildAddon(options: BuildOptions): Promise<boolean> {

@@ -1,6 +1,6 @@
 /** Set-up: finds or fetches LibTorch and builds the addon against it. Does nothing that is already done. */
-import { packageRoot } from '../native.js';
-import { addonPath, buildAddon } from './build.js';
+import { addonPath, packageRoot } from '../native.js';
+import { buildAddon } from './build.js';
 import { type Attempt, findLibTorch, type LibTorch } from './libtorch.js';
 import type { OnProgress } from './progress.js';
 

@@ -48,8 +48,8 @@ void ModelConfig::validate() const {
   for (int m = 0; m < kModules; ++m) {
     const int64_t a = widths[m], b = widths[m + 1];
     check(a % b == 0 || b % a == 0, "widths",
-          "holds the neighbours " + std::to_string(a) + " and " + std::to_string(b) + " (entries " + std::to_string(m) +
-              " and " + std::to_string(m + 1) + "); one must divide the other");
+          "holds the neighbours " + std::to_string(a) + " and " + std::to_string(b) + " (entries " +
+              std::to_string(m) + " and " + std::to_string(m + 1) + "); one must divide the other");
   }
   check_count(latent_channels, "latentChannels");
   check_count(latent_size, "latentSize");

@@ -36,8 +36,10 @@ void assignment_tests() {
   }
   // Ties: small integers make many equal costs.
   for (int repeat = 0; repeat < 10; ++repeat) {
-    const at::Tensor rows = at::randint(0, 2, {6, 2}).to(at::kDouble), columns = at::randint(0, 2, {6, 2}).to(at::kDouble);
-    expect(std::abs(cost_of(rows, columns, optimal_assignment(rows, columns)) - least_cost(rows, columns)) < 1e-9,
+    const at::Tensor rows = at::randint(0, 2, {6, 2}).to(at::kDouble),
+                     columns = at::randint(0, 2, {6, 2}).to(at::kDouble);
+    expect(std::abs(cost_of(rows, columns, optimal_assignment(rows, columns)) - least_cost(rows, columns)) <
+               1e-9,
            "assignment with ties");
   }
   const at::Tensor bad = at::full({4, 2}, std::numeric_limits<double>::quiet_NaN(), at::kDouble);

@@ -5,7 +5,8 @@
 namespace san::test {
 namespace {
 
-std::vector<at::Tensor> inputs(int64_t samples, int64_t channels, int64_t hidden, int64_t height, int64_t width) {
+std::vector<at::Tensor> inputs(int64_t samples, int64_t channels, int64_t hidden, int64_t height,
+                               int64_t width) {
   const auto random = [](at::IntArrayRef shape) { return at::randn(shape, at::kDouble); };
   return {random({samples, channels, height, width}), random({hidden, channels}), random({hidden}),
           random({channels, hidden}), random({channels})};

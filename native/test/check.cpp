@@ -38,7 +38,8 @@ void expect_gradient(const Function& scalar, const std::vector<at::Tensor>& inpu
   const auto variables = leaves(inputs);
   const auto gradients = torch::autograd::grad({scalar(variables)}, variables);
   for (size_t i = 0; i < inputs.size(); ++i)
-    expect_close(gradients[i], numeric_gradient(scalar, inputs, i), 2e-7, what + ", input " + std::to_string(i));
+    expect_close(gradients[i], numeric_gradient(scalar, inputs, i), 2e-7,
+                 what + ", input " + std::to_string(i));
 }
 
 }  // namespace
@@ -69,8 +70,10 @@ void expect_gradients(const Function& f, const std::vector<at::Tensor>& inputs, 
   const Function directional = [&](const std::vector<at::Tensor>& x) {
     const at::AutoGradMode grad_mode(true);
     std::vector<at::Tensor> variables;
-    for (const at::Tensor& input : x) variables.push_back(input.requires_grad() ? input : input.detach().requires_grad_(true));
-    const auto gradients = torch::autograd::grad({weighted(variables)}, variables, {}, std::nullopt, /*create_graph=*/true);
+    for (const at::Tensor& input : x)
+      variables.push_back(input.requires_grad() ? input : input.detach().requires_grad_(true));
+    const auto gradients =
+        torch::autograd::grad({weighted(variables)}, variables, {}, std::nullopt, /*create_graph=*/true);
     at::Tensor sum = at::zeros({}, at::kDouble);
     for (size_t i = 0; i < gradients.size(); ++i) sum = sum + (gradients[i] * directions[i]).sum();
     return sum;

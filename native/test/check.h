@@ -16,8 +16,8 @@ void expect(bool ok, const std::string& what);
 /// |a - b| <= tolerance * max |b|, element by element.
 void expect_close(const at::Tensor& a, const at::Tensor& b, double tolerance, const std::string& what);
 
-/// Compares d(sum(w f(inputs)))/d(inputs) with central differences, and the gradient of that gradient likewise, in
-/// float64. Inputs must keep away from kinks by more than 1e-4.
+/// Compares d(sum(w f(inputs)))/d(inputs) with central differences, and the gradient of that gradient
+/// likewise, in float64. Inputs must keep away from kinks by more than 1e-4.
 void expect_gradients(const std::function<at::Tensor(const std::vector<at::Tensor>&)>& f,
                       const std::vector<at::Tensor>& inputs, const std::string& what);
 

@@ -11,7 +11,8 @@ void random_tests() {
   using random::philox;
   using random::Words;
   // Known answers of the Random123 distribution for philox4x32-10.
-  expect(philox({0, 0, 0, 0}, 0, 0) == Words{0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8}, "philox of zeros");
+  expect(philox({0, 0, 0, 0}, 0, 0) == Words{0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8},
+         "philox of zeros");
   expect(philox({~0u, ~0u, ~0u, ~0u}, ~0u, ~0u) == Words{0x408f276d, 0x41c83b0e, 0xa20bc7c6, 0x6d5451fd},
          "philox of ones");
   expect(philox({0x243f6a88, 0x85a308d3, 0x13198a2e, 0x03707344}, 0xa4093822, 0x299f31d0) ==
@@ -50,7 +51,8 @@ void random_tests() {
 
   const auto order = random::permutation({3, random::Stream::order, 0}, 1000);
   expect(std::set<int64_t>(order.begin(), order.end()).size() == 1000, "a permutation holds each index once");
-  expect(order != random::permutation({3, random::Stream::order, 1}, 1000), "epochs have orders of their own");
+  expect(order != random::permutation({3, random::Stream::order, 1}, 1000),
+         "epochs have orders of their own");
 }
 
 }  // namespace san::test

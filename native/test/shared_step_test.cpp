@@ -10,7 +10,8 @@ struct Moments {
 };
 
 /// AdamW's change of `value`, with ATen calls; advances the moments.
-at::Tensor delta(const at::Tensor& value, const at::Tensor& gradient, Moments& moments, double t, double lr, double decay) {
+at::Tensor delta(const at::Tensor& value, const at::Tensor& gradient, Moments& moments, double t, double lr,
+                 double decay) {
   moments.m = moments.m.lerp(gradient, 0.5);
   moments.v = moments.v * 0.99 + gradient.square() * 0.01;
   const at::Tensor scale = (moments.v / (1 - std::pow(0.99, t))).sqrt() + 1e-8;
@@ -34,11 +35,19 @@ void shared_step_tests() {
     expected = expected - change;
     expected_average = expected_average * kAverage + expected * (1 - kAverage);
 
-    const ops::SharedStepParams<double> p{value.mutable_data_ptr<double>(), average.mutable_data_ptr<double>(), n, 0.5, 0.99,
-                                          1e-8, kRate * kDecay, kRate / (1 - std::pow(0.5, t)),
-                                          1 / std::sqrt(1 - std::pow(0.99, t)), 1 - kAverage};
+    const ops::SharedStepParams<double> p{value.mutable_data_ptr<double>(),
+                                          average.mutable_data_ptr<double>(),
+                                          n,
+                                          0.5,
+                                          0.99,
+                                          1e-8,
+                                          kRate * kDecay,
+                                          kRate / (1 - std::pow(0.5, t)),
+                                          1 / std::sqrt(1 - std::pow(0.99, t)),
+                                          1 - kAverage};
     const auto update = [](const at::Tensor& gradient, Moments& moments, double share) {
-      return ops::NetworkUpdate<double>{gradient.const_data_ptr<double>(), moments.m.mutable_data_ptr<double>(),
+      return ops::NetworkUpdate<double>{gradient.const_data_ptr<double>(),
+                                        moments.m.mutable_data_ptr<double>(),
                                         moments.v.mutable_data_ptr<double>(), share};
     };
     ops::shared_step(p, update(from_g, g, kLambda), update(from_r, r, 1 - kLambda));

@@ -68,7 +68,8 @@ async function readGolden(path: string): Promise<Golden> {
   const byName = new Map<string, NativeTensor>();
   for (const tensor of tensors) {
     const { name, dtype, shape, data } = tensor;
-    if (dtype !== 'float64' && dtype !== 'float32') throw new Error(`${path}: tensor '${name}' is ${dtype}, not float`);
+    if (dtype !== 'float64' && dtype !== 'float32')
+      throw new Error(`${path}: tensor '${name}' is ${dtype}, not float`);
     byName.set(name, { name, dtype, shape, data });
   }
   return { config: JSON.parse(config) as GoldenConfig, tensors: byName };

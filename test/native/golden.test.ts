@@ -11,7 +11,8 @@ const shared = existsSync(sharedFolder)
       .filter((name) => name.endsWith('.safetensors'))
       .map((name) => `${sharedFolder}/${name}`)
   : [];
-if (shared.length === 0) console.log(`no golden files in ${sharedFolder}: only the project's own is compared`);
+if (shared.length === 0)
+  console.log(`no golden files in ${sharedFolder}: only the project's own is compared`);
 
 describe.each([own, ...shared])('%s', (file) => {
   test.each(['float64', 'float32'] as const)('%s', async (dtype) => {

@@ -40,7 +40,9 @@ test('an unhandled rejection of native work', async () => {
 
 test('process.exit() with much work waiting', async () => {
   expectEnd(
-    await runNode(`${prelude} for (let i = 0; i < 100; i++) trainer.generate({ seed: i, count: 1000 }); ${later('process.exit(3)')}`),
+    await runNode(
+      `${prelude} for (let i = 0; i < 100; i++) trainer.generate({ seed: i, count: 1000 }); ${later('process.exit(3)')}`,
+    ),
     3,
   );
 });
@@ -74,12 +76,19 @@ test('worker.terminate() in mid-training, and the main thread trains on', async 
 });
 
 test('process.exit() in the main thread while a worker trains', async () => {
-  expectEnd(await runNode(`${inWorker("parentPort.postMessage('up');")} worker.on('message', () => process.exit(4));`), 4);
+  expectEnd(
+    await runNode(
+      `${inWorker("parentPort.postMessage('up');")} worker.on('message', () => process.exit(4));`,
+    ),
+    4,
+  );
 });
 
 test('a process with nothing left to do ends by itself; one with work waits for it', async () => {
   expectEnd(await runNode(`${prelude} trainer.interrupt();`), 0);
-  const outcome = await runNode(`${prelude} trainer.interrupt(); trainer.run({ steps: 2 }).then(({ losses }) => console.log(losses.length));`);
+  const outcome = await runNode(
+    `${prelude} trainer.interrupt(); trainer.run({ steps: 2 }).then(({ losses }) => console.log(losses.length));`,
+  );
   expectEnd(outcome, 0);
   expect(outcome.stdout).toBe('2\n');
 });

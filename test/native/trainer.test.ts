@@ -80,9 +80,16 @@ test('image i of a seed is the same in any batch', async () => {
   const together = await network.generate({ seed: 5, count: 37 });
   expect(together.shape).toEqual([37, 8, 8, 3]);
   const size = 8 * 8 * 3;
-  for (const [startIndex, count] of [[0, 1], [20, 1], [36, 1], [10, 17]] as const) {
+  for (const [startIndex, count] of [
+    [0, 1],
+    [20, 1],
+    [36, 1],
+    [10, 17],
+  ] as const) {
     const part = await network.generate({ seed: 5, startIndex, count });
-    expect(Buffer.compare(part.data, together.data.subarray(startIndex * size, (startIndex + count) * size))).toBe(0);
+    expect(
+      Buffer.compare(part.data, together.data.subarray(startIndex * size, (startIndex + count) * size)),
+    ).toBe(0);
   }
   await network.dispose();
 });
@@ -107,18 +114,68 @@ describe('what does not fit is refused with a code and the field', () => {
 
   test.each<[string, unknown, string, RegExp]>([
     ['no options', undefined, 'ERR_SAN_OPTIONS', /trainer must be an object/],
-    ['a key too many', { ...trainerOptions(), extra: 1 }, 'ERR_SAN_OPTIONS', /trainer\.extra is not an option/],
-    ['widths', trainerOptions({ model: { ...model, widths: [16, 16, 8, 8, 8, 5, 4] } }), 'ERR_SAN_OPTIONS', /widths holds the neighbours 8 and 5/],
-    ['six widths', trainerOptions({ model: { ...model, widths: [4, 4, 4, 4, 4, 4] } }), 'ERR_SAN_OPTIONS', /has 6 entries/],
-    ['strides', trainerOptions({ model: { ...model, strides: [3, 1, 1, 1, 1, 1] } }), 'ERR_SAN_OPTIONS', /strides/],
+    [
+      'a key too many',
+      { ...trainerOptions(), extra: 1 },
+      'ERR_SAN_OPTIONS',
+      /trainer\.extra is not an option/,
+    ],
+    [
+      'widths',
+      trainerOptions({ model: { ...model, widths: [16, 16, 8, 8, 8, 5, 4] } }),
+      'ERR_SAN_OPTIONS',
+      /widths holds the neighbours 8 and 5/,
+    ],
+    [
+      'six widths',
+      trainerOptions({ model: { ...model, widths: [4, 4, 4, 4, 4, 4] } }),
+      'ERR_SAN_OPTIONS',
+      /has 6 entries/,
+    ],
+    [
+      'strides',
+      trainerOptions({ model: { ...model, strides: [3, 1, 1, 1, 1, 1] } }),
+      'ERR_SAN_OPTIONS',
+      /strides/,
+    ],
     ['a fraction', trainerOptions({ batchSize: 1.5 }), 'ERR_SAN_OPTIONS', /batchSize is 1\.5/],
-    ['an estimator', trainerOptions({ loss: { ...loss, estimator: 'best' as 'dual' } }), 'ERR_SAN_OPTIONS', /'best'/],
+    [
+      'an estimator',
+      trainerOptions({ loss: { ...loss, estimator: 'best' as 'dual' } }),
+      'ERR_SAN_OPTIONS',
+      /'best'/,
+    ],
     ['NaN', trainerOptions({ loss: { ...loss, wGI: Number.NaN } }), 'ERR_SAN_OPTIONS', /wGI/],
-    ['lambda', trainerOptions({ optimizer: { ...trainerOptions().optimizer, lambda: 1.5 } }), 'ERR_SAN_OPTIONS', /lambda/],
-    ['image size', trainerOptions({ images: { data: new Uint8Array(147), shape: [1, 7, 7, 3] } }), 'ERR_SAN_OPTIONS', /takes \[N, 8, 8, 3\]/],
-    ['image bytes', trainerOptions({ images: { data: new Uint8Array(5), shape: [18, 8, 8, 3] } }), 'ERR_SAN_OPTIONS', /5 bytes/],
-    ['too few images', trainerOptions({ images: someImages(3) }), 'ERR_SAN_OPTIONS', /batchSize is 4.*3 images/],
-    ['no parameters', trainerOptions({ state: { step: 0, tensors: [] } }), 'ERR_SAN_CHECKPOINT_MISMATCH', /kernel\.latent/],
+    [
+      'lambda',
+      trainerOptions({ optimizer: { ...trainerOptions().optimizer, lambda: 1.5 } }),
+      'ERR_SAN_OPTIONS',
+      /lambda/,
+    ],
+    [
+      'image size',
+      trainerOptions({ images: { data: new Uint8Array(147), shape: [1, 7, 7, 3] } }),
+      'ERR_SAN_OPTIONS',
+      /takes \[N, 8, 8, 3\]/,
+    ],
+    [
+      'image bytes',
+      trainerOptions({ images: { data: new Uint8Array(5), shape: [18, 8, 8, 3] } }),
+      'ERR_SAN_OPTIONS',
+      /5 bytes/,
+    ],
+    [
+      'too few images',
+      trainerOptions({ images: someImages(3) }),
+      'ERR_SAN_OPTIONS',
+      /batchSize is 4.*3 images/,
+    ],
+    [
+      'no parameters',
+      trainerOptions({ state: { step: 0, tensors: [] } }),
+      'ERR_SAN_CHECKPOINT_MISMATCH',
+      /kernel\.latent/,
+    ],
   ])('%s', async (_, options, errorCode, text) => {
     const attempt = addon.createTrainer(options as TrainerOptions);
     await expect(attempt).rejects.toEqual(code(errorCode, text));
@@ -128,8 +185,13 @@ describe('what does not fit is refused with a code and the field', () => {
   test('a state of another model', async () => {
     const { step, tensors } = await trained(1);
     const wider = { ...model, widths: [32, 16, 8, 8, 8, 4, 4] };
-    await expect(addon.createTrainer(trainerOptions({ model: wider, state: { step, tensors } }))).rejects.toEqual(
-      code('ERR_SAN_CHECKPOINT_MISMATCH', /'kernel\.latent' has shape \[8, 16, 1, 1\]; this model needs \[8, 32, 1, 1\]/),
+    await expect(
+      addon.createTrainer(trainerOptions({ model: wider, state: { step, tensors } })),
+    ).rejects.toEqual(
+      code(
+        'ERR_SAN_CHECKPOINT_MISMATCH',
+        /'kernel\.latent' has shape \[8, 16, 1, 1\]; this model needs \[8, 32, 1, 1\]/,
+      ),
     );
     await expect(
       addon.createTrainer(trainerOptions({ state: { step, tensors: tensors.slice(0, -1) } })),

@@ -11,18 +11,20 @@
 
 namespace san {
 
-/// Latents of images first, first + 1, ... of a seed: float32 (count, Zc, Sz, Sz). Latent i depends on (seed, i) alone.
+/// Latents of images first, first + 1, ... of a seed: float32 (count, Zc, Sz, Sz). Latent i depends on (seed,
+/// i) alone.
 at::Tensor sample_latents(const ModelConfig& config, uint64_t seed, uint64_t first, int64_t count);
 
 /// Asked between batches; true ends the work with an Error.
 using Cancelled = std::function<bool()>;
 
-/// Generator and reverser without gradients, run in batches of one fixed size, so that an image does not depend on the
-/// batch it is asked for in.
+/// Generator and reverser without gradients, run in batches of one fixed size, so that an image does not
+/// depend on the batch it is asked for in.
 class Inference {
  public:
   /// `generator` holds the moving average where there is one.
-  Inference(const ModelConfig& config, NetworkParameters generator, NetworkParameters reverser, at::ScalarType dtype);
+  Inference(const ModelConfig& config, NetworkParameters generator, NetworkParameters reverser,
+            at::ScalarType dtype);
 
   /// float32 (N, Zc, Sz, Sz) -> uint8 (N, S, S, C).
   at::Tensor decode(const at::Tensor& latents, const Cancelled& cancelled = {}) const;

@@ -26,7 +26,8 @@ at::Tensor optimal_assignment(const at::Tensor& rows, const at::Tensor& columns)
 
 /// mean((||d<R(h), u>/dh|| - 1)^2) at h = e X + (1 - e) fake; no gradient into `fake`.
 /// e: (B, 1, 1, 1) in [0, 1]; u: (B, D) unit rows. Differentiable in R's parameters.
-at::Tensor gradient_penalty(const ModelConfig& config, const NetworkParameters& reverser, const at::Tensor& real,
-                            const at::Tensor& fake, const at::Tensor& e, const at::Tensor& u);
+at::Tensor gradient_penalty(const ModelConfig& config, const NetworkParameters& reverser,
+                            const at::Tensor& real, const at::Tensor& fake, const at::Tensor& e,
+                            const at::Tensor& u);
 
 }  // namespace san

@@ -16,8 +16,8 @@ struct Moments {
   at::Tensor exp_avg, exp_avg_sq;
 };
 
-/// Updates parameters in place: each network's own by AdamW, each shared kernel by the lambda average of two AdamW
-/// updates taken from the same values, then the generator's moving average.
+/// Updates parameters in place: each network's own by AdamW, each shared kernel by the lambda average of two
+/// AdamW updates taken from the same values, then the generator's moving average.
 class Optimizer {
  public:
   Optimizer(const OptimizerConfig& config, const ParameterStore& parameters);
@@ -28,7 +28,9 @@ class Optimizer {
 
   /// Moments that a network's updates of parameter i use; undefined where the network does not own it.
   Moments& moments(Net net, size_t i) { return net == Net::generator ? generator_[i] : reverser_[i]; }
-  const Moments& moments(Net net, size_t i) const { return net == Net::generator ? generator_[i] : reverser_[i]; }
+  const Moments& moments(Net net, size_t i) const {
+    return net == Net::generator ? generator_[i] : reverser_[i];
+  }
   /// Moving average of parameter i; undefined for the reverser's own.
   const at::Tensor& average(size_t i) const { return average_[i]; }
 

@@ -40,7 +40,8 @@ std::vector<ParameterSpec> parameter_specs(const ModelConfig& config);
 /// Named tensors in catalogue order. Each shared kernel is held once.
 class ParameterStore {
  public:
-  /// Kaiming-initialised parameters (spec, section 1, "Initial values"), the same on every machine for one seed.
+  /// Kaiming-initialised parameters (spec, section 1, "Initial values"), the same on every machine for one
+  /// seed.
   static ParameterStore initial(const ModelConfig& config, uint64_t seed, at::ScalarType dtype);
   /// The tensors that `lookup` gives by name; it returns an undefined tensor where it has none, which is an
   /// ERR_SAN_CHECKPOINT_MISMATCH, as is a tensor of another shape.

@@ -40,12 +40,12 @@ struct TrainerConfig {
   void validate() const;
 };
 
-/// Everything random in step t is a function of (seed, t), so the state needs no generator and a resumed run equals an
-/// unbroken one.
+/// Everything random in step t is a function of (seed, t), so the state needs no generator and a resumed run
+/// equals an unbroken one.
 class Trainer {
  public:
-  /// `images`: uint8 (N, S, S, C), or none when only step_on() is used. `state`: continue from it; its tensors are
-  /// either complete or the parameters alone.
+  /// `images`: uint8 (N, S, S, C), or none when only step_on() is used. `state`: continue from it; its
+  /// tensors are either complete or the parameters alone.
   Trainer(const TrainerConfig& config, const std::optional<at::Tensor>& images,
           const std::optional<TrainerState>& state);
 
@@ -56,7 +56,8 @@ class Trainer {
   /// Steps done.
   int64_t steps() const { return steps_; }
 
-  /// Images [first, first + count) of `seed`: uint8 (count, S, S, C), by the moving average or the raw weights.
+  /// Images [first, first + count) of `seed`: uint8 (count, S, S, C), by the moving average or the raw
+  /// weights.
   at::Tensor sample(uint64_t seed, uint64_t first, int64_t count, bool average,
                     const Cancelled& cancelled = {}) const;
 

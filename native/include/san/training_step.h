@@ -35,8 +35,8 @@ struct StepResult {
   std::vector<at::Tensor> generator_gradients, reverser_gradients;
 };
 
-/// Both networks' losses and gradients from the same parameter values, with one forward pass and, where the two
-/// losses through R(G(Z)) are proportional, one backward pass (spec, section 3, last paragraph).
+/// Both networks' losses and gradients from the same parameter values, with one forward pass and, where the
+/// two losses through R(G(Z)) are proportional, one backward pass (spec, section 3, last paragraph).
 StepResult compute_step(const ModelConfig& model, const LossConfig& loss, const ParameterStore& parameters,
                         const StepInputs& inputs);
 

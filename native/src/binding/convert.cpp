@@ -9,10 +9,12 @@
 namespace san::binding {
 namespace {
 
-const std::vector<std::pair<const char*, at::ScalarType>> kDtypes = {{"float32", at::kFloat}, {"float64", at::kDouble}};
+const std::vector<std::pair<const char*, at::ScalarType>> kDtypes = {{"float32", at::kFloat},
+                                                                     {"float64", at::kDouble}};
 
 /// Copies `data` (a Uint8Array or Float32Array of the options object) into a fresh tensor.
-at::Tensor copy_data(Options& options, std::vector<int64_t> shape, at::ScalarType dtype, napi_typedarray_type type) {
+at::Tensor copy_data(Options& options, std::vector<int64_t> shape, at::ScalarType dtype,
+                     napi_typedarray_type type) {
   const auto element = static_cast<int64_t>(at::elementSize(dtype));
   int64_t bytes = element;
   for (const int64_t size : shape)
@@ -22,11 +24,13 @@ at::Tensor copy_data(Options& options, std::vector<int64_t> shape, at::ScalarTyp
     options.fail("data", type == napi_float32_array ? "must be a Float32Array" : "must be a Uint8Array");
   const Napi::TypedArray array = value.As<Napi::TypedArray>();
   if (static_cast<int64_t>(array.ByteLength()) != bytes)
-    options.fail("data", "has " + std::to_string(array.ByteLength()) + " bytes; its shape needs " + std::to_string(bytes));
+    options.fail("data", "has " + std::to_string(array.ByteLength()) + " bytes; its shape needs " +
+                             std::to_string(bytes));
   options.finish();
   at::Tensor tensor = at::empty(shape, dtype);
   if (bytes > 0)
-    std::memcpy(tensor.mutable_data_ptr(), static_cast<const uint8_t*>(array.ArrayBuffer().Data()) + array.ByteOffset(),
+    std::memcpy(tensor.mutable_data_ptr(),
+                static_cast<const uint8_t*>(array.ArrayBuffer().Data()) + array.ByteOffset(),
                 static_cast<size_t>(bytes));
   return tensor;
 }
@@ -118,9 +122,9 @@ at::Tensor read_images(Options options, const ModelConfig* model) {
     const int64_t size = model->image_size();
     if (shape[1] != size || shape[2] != size || shape[3] != model->image_channels)
       options.fail("shape", "is [" + std::to_string(shape[0]) + ", " + std::to_string(shape[1]) + ", " +
-                                std::to_string(shape[2]) + ", " + std::to_string(shape[3]) + "]; this model takes [N, " +
-                                std::to_string(size) + ", " + std::to_string(size) + ", " +
-                                std::to_string(model->image_channels) + "]");
+                                std::to_string(shape[2]) + ", " + std::to_string(shape[3]) +
+                                "]; this model takes [N, " + std::to_string(size) + ", " +
+                                std::to_string(size) + ", " + std::to_string(model->image_channels) + "]");
   }
   return copy_data(options, std::move(shape), at::kByte, napi_uint8_array);
 }
@@ -159,7 +163,8 @@ Napi::Value tensor_bytes(Napi::Env env, const at::Tensor& tensor, bool as_floats
   } else {
     auto* keep_alive = new at::Tensor(data);
     buffer = Napi::ArrayBuffer::New(
-        env, data.mutable_data_ptr(), bytes, [](Napi::Env, void*, at::Tensor* held) { delete held; }, keep_alive);
+        env, data.mutable_data_ptr(), bytes, [](Napi::Env, void*, at::Tensor* held) { delete held; },
+        keep_alive);
   }
   if (as_floats) return Napi::Float32Array::New(env, bytes / sizeof(float), buffer, 0);
   return Napi::Uint8Array::New(env, bytes, buffer, 0);

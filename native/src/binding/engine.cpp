@@ -10,7 +10,9 @@ Engine& Engine::instance() {
   return *engine;
 }
 
-Engine::Engine() { std::thread([this] { loop(); }).detach(); }
+Engine::Engine() {
+  std::thread([this] { loop(); }).detach();
+}
 
 void Engine::post(std::shared_ptr<Lifetime> owner, std::function<void()> job) {
   {

@@ -10,13 +10,14 @@
 
 namespace san::binding {
 
-/// Whether the JavaScript environment that asked for a job is still there. Jobs look at it between steps or batches;
-/// once it is dead no Node-API call may be made for it.
+/// Whether the JavaScript environment that asked for a job is still there. Jobs look at it between steps or
+/// batches; once it is dead no Node-API call may be made for it.
 struct Lifetime {
   std::atomic<bool> dead{false};
 };
 
-/// A queue and a thread. Never destroyed: at exit a destructor would run while LibTorch's own statics go away.
+/// A queue and a thread. Never destroyed: at exit a destructor would run while LibTorch's own statics go
+/// away.
 class Engine {
  public:
   static Engine& instance();
@@ -24,8 +25,8 @@ class Engine {
   /// Runs `job` on the engine thread after all jobs posted before it. A job must not throw.
   void post(std::shared_ptr<Lifetime> owner, std::function<void()> job);
 
-  /// Marks the owner dead, drops its waiting jobs and waits for its running one. Idempotent; any thread but the
-  /// engine's.
+  /// Marks the owner dead, drops its waiting jobs and waits for its running one. Idempotent; any thread but
+  /// the engine's.
   void stop(const std::shared_ptr<Lifetime>& owner);
 
  private:

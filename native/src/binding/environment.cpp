@@ -14,8 +14,10 @@ Fault current_fault() {
   } catch (const san::Error& error) {
     return {error.code(), error.what(), error.field()};
   } catch (const c10::OutOfMemoryError& error) {
-    return {kOutOfMemory, std::string("out of memory: ") + error.what_without_backtrace() +
-                              "; lower batchSize, imageSize or the widths", {}};
+    return {kOutOfMemory,
+            std::string("out of memory: ") + error.what_without_backtrace() +
+                "; lower batchSize, imageSize or the widths",
+            {}};
   } catch (const c10::Error& error) {
     return {kNative, error.what_without_backtrace(), {}};
   } catch (const std::bad_alloc&) {
@@ -28,22 +30,22 @@ Fault current_fault() {
 }
 
 Environment::Environment(Napi::Env env, Napi::Function error_class)
-    : error_class_(Napi::Persistent(error_class)),
-      channel_(Channel::New(env, "san-native", 0, 1, this)) {
+    : error_class_(Napi::Persistent(error_class)), channel_(Channel::New(env, "san-native", 0, 1, this)) {
   channel_.Unref(env);
 
-  // Registered after the channel, hence run before the channel's own hook (hooks run last to first). Covers workers
-  // and a main environment that ends by itself.
-  env.AddCleanupHook([](std::shared_ptr<Lifetime>* lifetime) {
-    Engine::instance().stop(*lifetime);
-    delete lifetime;
-  }, new std::shared_ptr<Lifetime>(lifetime_));
+  // Registered after the channel, hence run before the channel's own hook (hooks run last to first). Covers
+  // workers and a main environment that ends by itself.
+  env.AddCleanupHook(
+      [](std::shared_ptr<Lifetime>* lifetime) {
+        Engine::instance().stop(*lifetime);
+        delete lifetime;
+      },
+      new std::shared_ptr<Lifetime>(lifetime_));
 
   // process.exit() in the main thread runs no cleanup hooks, but it emits "exit".
   const Napi::Object process = env.Global().Get("process").As<Napi::Object>();
-  const auto stop = Napi::Function::New(env, [lifetime = lifetime_](const Napi::CallbackInfo&) {
-    Engine::instance().stop(lifetime);
-  });
+  const auto stop = Napi::Function::New(
+      env, [lifetime = lifetime_](const Napi::CallbackInfo&) { Engine::instance().stop(lifetime); });
   process.Get("once").As<Napi::Function>().Call(process, {Napi::String::New(env, "exit"), stop});
 }
 
@@ -56,7 +58,8 @@ Environment& Environment::of(Napi::Env env) {
 Napi::Value Environment::make_error(Napi::Env env, const Fault& fault) {
   Napi::Object details = Napi::Object::New(env);
   if (!fault.field.empty()) details.Set("field", fault.field);
-  return error_class_.New({Napi::String::New(env, fault.code), Napi::String::New(env, fault.message), details});
+  return error_class_.New(
+      {Napi::String::New(env, fault.code), Napi::String::New(env, fault.message), details});
 }
 
 void throw_to_javascript(Napi::Env env) {
@@ -64,7 +67,8 @@ void throw_to_javascript(Napi::Env env) {
   napi_throw(env, error);
 }
 
-void Environment::settle_on_main_thread(Napi::Env env, Napi::Function, Environment* self, Settlement* settlement) {
+void Environment::settle_on_main_thread(Napi::Env env, Napi::Function, Environment* self,
+                                        Settlement* settlement) {
   const std::unique_ptr<Settlement> owned(settlement);
   if (static_cast<napi_env>(env) == nullptr) return;  // the environment is closing
   const Napi::HandleScope scope(env);

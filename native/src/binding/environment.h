@@ -1,5 +1,5 @@
-// What the addon keeps for each JavaScript environment (the main thread and every worker has one), and the one way in
-// which work leaves the main thread and comes back as a promise.
+// What the addon keeps for each JavaScript environment (the main thread and every worker has one), and the
+// one way in which work leaves the main thread and comes back as a promise.
 #pragma once
 
 #include <napi.h>
@@ -43,8 +43,8 @@ class Environment {
 
   const std::shared_ptr<Lifetime>& lifetime() const { return lifetime_; }
 
-  /// Runs `work` on the engine thread; settles with `convert(env, result)`, called on the main thread, or with the
-  /// exception that either throws.
+  /// Runs `work` on the engine thread; settles with `convert(env, result)`, called on the main thread, or
+  /// with the exception that either throws.
   template <typename Work, typename Convert>
   Napi::Promise run(Napi::Env env, Work work, Convert convert);
 

@@ -11,8 +11,8 @@
 
 namespace san::binding {
 
-/// Makes ATen calls of the engine thread use this many threads; 0 means all cores. The count is kept per calling
-/// thread, so every job sets it.
+/// Makes ATen calls of the engine thread use this many threads; 0 means all cores. The count is kept per
+/// calling thread, so every job sets it.
 void use_threads(int threads);
 
 /// Holds a T until disposed. get() is for the engine thread, where jobs follow one another.
@@ -56,7 +56,8 @@ struct Made {
 
 /// Wraps `made` in an instance of `constructor`.
 template <typename T>
-Napi::Object wrap(Napi::Env env, const Napi::FunctionReference& constructor, Made<T> made, const napi_type_tag& tag) {
+Napi::Object wrap(Napi::Env env, const Napi::FunctionReference& constructor, Made<T> made,
+                  const napi_type_tag& tag) {
   auto external = Napi::External<Made<T>>::New(env, &made);
   external.TypeTag(&tag);
   return constructor.New({external});
@@ -65,7 +66,8 @@ Napi::Object wrap(Napi::Env env, const Napi::FunctionReference& constructor, Mad
 /// The Made<T> in a wrapper constructor's arguments; refuses calls from scripts.
 template <typename T>
 Made<T>& made_from(const Napi::CallbackInfo& info, const napi_type_tag& tag) {
-  if (info.Length() != 1 || !info[0].IsExternal() || !info[0].As<Napi::External<Made<T>>>().CheckTypeTag(&tag))
+  if (info.Length() != 1 || !info[0].IsExternal() ||
+      !info[0].As<Napi::External<Made<T>>>().CheckTypeTag(&tag))
     throw Napi::TypeError::New(info.Env(), "this class cannot be constructed from JavaScript");
   return *info[0].As<Napi::External<Made<T>>>().Data();
 }

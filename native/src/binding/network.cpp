@@ -16,7 +16,8 @@ namespace {
 
 constexpr napi_type_tag kTag = {0x51d7be0f6a2c4938, 0xb46f9e13c85d7a20};
 
-/// The raw parameters of both networks, and the moving average of the generator's where the checkpoint has it.
+/// The raw parameters of both networks, and the moving average of the generator's where the checkpoint has
+/// it.
 struct Network {
   Network(const ModelConfig& config, at::ScalarType dtype, const std::vector<NamedTensor>& tensors);
 
@@ -40,7 +41,8 @@ at::Tensor find(const Lookup& tensors, const std::string& name) {
   return at == tensors.end() ? at::Tensor() : at->second;
 }
 
-ParameterStore store_of(const ModelConfig& config, at::ScalarType dtype, const Lookup& tensors, bool average) {
+ParameterStore store_of(const ModelConfig& config, at::ScalarType dtype, const Lookup& tensors,
+                        bool average) {
   return ParameterStore::from(config, dtype, [&](const std::string& name) {
     // A checkpoint keeps an average of all that the generator uses, or none.
     const at::Tensor averaged = average ? find(tensors, "ema." + name) : at::Tensor();
@@ -77,11 +79,12 @@ struct Outputs {
 class NetworkObject : public Napi::ObjectWrap<NetworkObject> {
  public:
   static Napi::Function define(Napi::Env env) {
-    return DefineClass(env, "NativeNetwork",
-                       {InstanceMethod<&NetworkObject::generate>("generate"), InstanceMethod<&NetworkObject::decode>("decode"),
-                        InstanceMethod<&NetworkObject::reverse>("reverse"),
-                        InstanceMethod<&NetworkObject::forward>("forward"),
-                        InstanceMethod<&NetworkObject::dispose>("dispose")});
+    return DefineClass(
+        env, "NativeNetwork",
+        {InstanceMethod<&NetworkObject::generate>("generate"),
+         InstanceMethod<&NetworkObject::decode>("decode"), InstanceMethod<&NetworkObject::reverse>("reverse"),
+         InstanceMethod<&NetworkObject::forward>("forward"),
+         InstanceMethod<&NetworkObject::dispose>("dispose")});
   }
 
   explicit NetworkObject(const Napi::CallbackInfo& info) : ObjectWrap(info) {
@@ -111,7 +114,8 @@ class NetworkObject : public Napi::ObjectWrap<NetworkObject> {
       const SampleRange range = read_range(options);
       options.finish();
       return batch(info.Env(), [range](const Network& network, const Cancelled& cancelled) {
-        return network.inference.decode(sample_latents(network.model, range.seed, range.first, range.count), cancelled);
+        return network.inference.decode(sample_latents(network.model, range.seed, range.first, range.count),
+                                        cancelled);
       });
     });
   }
@@ -142,7 +146,8 @@ class NetworkObject : public Napi::ObjectWrap<NetworkObject> {
     const Napi::Env env = info.Env();
     return guarded_promise(env, [&] {
       Options options(info[0], "forward");
-      const at::Tensor z = read_tensor(options.object("z")).tensor, x = read_tensor(options.object("x")).tensor;
+      const at::Tensor z = read_tensor(options.object("z")).tensor,
+                       x = read_tensor(options.object("x")).tensor;
       options.finish();
       return Environment::of(env).run(
           env,
@@ -150,8 +155,10 @@ class NetworkObject : public Napi::ObjectWrap<NetworkObject> {
             const Network& network = session->handle.get();
             const at::NoGradGuard no_grad;
             return Outputs{
-                san::generate(network.model, arrange(network.raw, Net::generator), z.to(network.dtype)).contiguous(),
-                san::reverse(network.model, arrange(network.raw, Net::reverser), x.to(network.dtype)).contiguous()};
+                san::generate(network.model, arrange(network.raw, Net::generator), z.to(network.dtype))
+                    .contiguous(),
+                san::reverse(network.model, arrange(network.raw, Net::reverser), x.to(network.dtype))
+                    .contiguous()};
           },
           [](Napi::Env env, const Outputs& outputs) -> Napi::Value {
             Napi::Object out = Napi::Object::New(env);

@@ -55,7 +55,8 @@ double Options::number(const char* key) {
 
 int64_t Options::integer(const char* key, int64_t low, int64_t high) {
   const double found = number(key);
-  if (!is_integer(found, low, high)) fail(key, "is " + std::to_string(found) + "; it must be " + range(low, high));
+  if (!is_integer(found, low, high))
+    fail(key, "is " + std::to_string(found) + "; it must be " + range(low, high));
   return static_cast<int64_t>(found);
 }
 
@@ -82,7 +83,8 @@ std::vector<int64_t> Options::integers(const char* key, size_t low_count, size_t
   if (!found.IsArray()) fail(key, "must be an array, not " + kind_of(found));
   const Napi::Array array = found.As<Napi::Array>();
   if (array.Length() < low_count || array.Length() > high_count)
-    fail(key, "has " + std::to_string(array.Length()) + " entries; it must have " + std::to_string(low_count) +
+    fail(key, "has " + std::to_string(array.Length()) + " entries; it must have " +
+                  std::to_string(low_count) +
                   (low_count == high_count ? "" : " to " + std::to_string(high_count)));
   std::vector<int64_t> out;
   for (uint32_t i = 0; i < array.Length(); ++i) {
@@ -111,7 +113,8 @@ void Options::finish() const {
   const Napi::Array keys = object_.GetPropertyNames();
   for (uint32_t i = 0; i < keys.Length(); ++i) {
     const std::string key = keys.Get(i).ToString().Utf8Value();
-    if (!read_.contains(key)) throw Error(kOptions, path_ + "." + key + " is not an option", path_ + "." + key);
+    if (!read_.contains(key))
+      throw Error(kOptions, path_ + "." + key + " is not an option", path_ + "." + key);
   }
 }
 

@@ -56,7 +56,8 @@ Napi::Value report_of(Napi::Env env, const RunReport& report) {
 }
 
 /// A tensor of the step's inputs, checked against what the model takes.
-at::Tensor read_input(Options& options, const char* key, at::ScalarType dtype, const std::vector<int64_t>& shape) {
+at::Tensor read_input(Options& options, const char* key, at::ScalarType dtype,
+                      const std::vector<int64_t>& shape) {
   const at::Tensor tensor = read_tensor(options.object(key)).tensor;
   if (tensor.scalar_type() != dtype) options.fail(key, "must have the trainer's dtype");
   bool fits = tensor.dim() == static_cast<int64_t>(shape.size());
@@ -102,12 +103,12 @@ std::vector<NamedTensor> name_gradients(const std::vector<ParameterSpec>& specs,
 class TrainerObject : public Napi::ObjectWrap<TrainerObject> {
  public:
   static Napi::Function define(Napi::Env env) {
-    return DefineClass(env, "NativeTrainer",
-                       {InstanceMethod<&TrainerObject::run>("run"), InstanceMethod<&TrainerObject::interrupt>("interrupt"),
-                        InstanceMethod<&TrainerObject::step_on>("stepOn"),
-                        InstanceMethod<&TrainerObject::generate>("generate"),
-                        InstanceMethod<&TrainerObject::state>("state"),
-                        InstanceMethod<&TrainerObject::dispose>("dispose")});
+    return DefineClass(
+        env, "NativeTrainer",
+        {InstanceMethod<&TrainerObject::run>("run"), InstanceMethod<&TrainerObject::interrupt>("interrupt"),
+         InstanceMethod<&TrainerObject::step_on>("stepOn"),
+         InstanceMethod<&TrainerObject::generate>("generate"), InstanceMethod<&TrainerObject::state>("state"),
+         InstanceMethod<&TrainerObject::dispose>("dispose")});
   }
 
   explicit TrainerObject(const Napi::CallbackInfo& info) : ObjectWrap(info) {
@@ -127,7 +128,10 @@ class TrainerObject : public Napi::ObjectWrap<TrainerObject> {
       options.finish();
       Environment& here = Environment::of(env);
       return here.run(
-          env, [session = session_, steps, lifetime = here.lifetime()] { return run_steps(*session, steps, *lifetime); },
+          env,
+          [session = session_, steps, lifetime = here.lifetime()] {
+            return run_steps(*session, steps, *lifetime);
+          },
           report_of);
     });
   }
@@ -148,7 +152,8 @@ class TrainerObject : public Napi::ObjectWrap<TrainerObject> {
             if (in.penalty != 0) in.penalty = trainer.config().loss.penalty_weight;
             const StepResult result = trainer.step_on(in);
             const auto specs = parameter_specs(session->model);
-            return FixedReport{result.losses, name_gradients(specs, Net::generator, result.generator_gradients),
+            return FixedReport{result.losses,
+                               name_gradients(specs, Net::generator, result.generator_gradients),
                                name_gradients(specs, Net::reverser, result.reverser_gradients)};
           },
           [](Napi::Env env, const FixedReport& report) -> Napi::Value {
@@ -245,7 +250,8 @@ Napi::Value create_trainer(const Napi::CallbackInfo& info) {
           // The state was copied; holding the inputs until the promise settles would double the memory.
           images.reset();
           state.reset();
-          return Made<Session>{std::make_shared<Session>(std::move(trainer), threads, config.model, config.dtype), bytes};
+          return Made<Session>{
+              std::make_shared<Session>(std::move(trainer), threads, config.model, config.dtype), bytes};
         },
         [](Napi::Env env, const Made<Session>& made) -> Napi::Value {
           return wrap(env, Environment::of(env).trainer_class, made, kTag);

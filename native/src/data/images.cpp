@@ -20,8 +20,8 @@ Dataset::Dataset(at::Tensor images, int64_t batch_size, uint64_t seed)
     : images_(std::move(images)), batch_size_(batch_size), seed_(seed) {
   if (size() < batch_size_)
     throw Error(kOptions,
-                "batchSize is " + std::to_string(batch_size_) + " but there are only " + std::to_string(size()) +
-                    " images; lower batchSize or add images",
+                "batchSize is " + std::to_string(batch_size_) + " but there are only " +
+                    std::to_string(size()) + " images; lower batchSize or add images",
                 "batchSize");
 }
 

@@ -46,7 +46,9 @@ Inference::Inference(const ModelConfig& config, NetworkParameters generator, Net
     : config_(config), generator_(std::move(generator)), reverser_(std::move(reverser)), dtype_(dtype) {}
 
 at::Tensor Inference::decode(const at::Tensor& latents, const Cancelled& cancelled) const {
-  return in_batches(latents, cancelled, [&](const at::Tensor& z) { return to_bytes(generate(config_, generator_, z.to(dtype_))); });
+  return in_batches(latents, cancelled, [&](const at::Tensor& z) {
+    return to_bytes(generate(config_, generator_, z.to(dtype_)));
+  });
 }
 
 at::Tensor Inference::encode(const at::Tensor& images, const Cancelled& cancelled) const {

@@ -1,4 +1,5 @@
-// Linear assignment by shortest augmenting paths (Jonker and Volgenant 1987; in the form of Crouse 2016), O(B^3).
+// Linear assignment by shortest augmenting paths (Jonker and Volgenant 1987; in the form of Crouse 2016),
+// O(B^3).
 #include <ATen/ATen.h>
 #include <ATen/core/grad_mode.h>
 
@@ -71,7 +72,8 @@ std::vector<size_t> assign(const double* cost, size_t n) {
 at::Tensor optimal_assignment(const at::Tensor& rows, const at::Tensor& columns) {
   const at::NoGradGuard no_grad;
   const at::Tensor cost =
-      losses::squared_distances(rows.flatten(1).to(at::kDouble), columns.flatten(1).to(at::kDouble)).contiguous();
+      losses::squared_distances(rows.flatten(1).to(at::kDouble), columns.flatten(1).to(at::kDouble))
+          .contiguous();
   // Distances with a NaN or infinity have no optimum; any order serves, the losses report the fault.
   if (!at::isfinite(cost).all().item<bool>()) return at::arange(rows.size(0), at::kLong);
   const auto assigned = assign(cost.const_data_ptr<double>(), static_cast<size_t>(cost.size(0)));

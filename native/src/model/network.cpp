@@ -20,7 +20,8 @@ NetworkParameters arrange(Net net, const std::function<at::Tensor(const std::str
     for (int b = 0; b < kBlocks; ++b) {
       const std::string block = module + ".b" + std::to_string(b);
       const std::string attention = prefix + block + ".attention";
-      p.modules[m].blocks[b] = {lookup("kernel" + block), lookup(prefix + block + ".bias"),
+      p.modules[m].blocks[b] = {lookup("kernel" + block),
+                                lookup(prefix + block + ".bias"),
                                 {lookup(attention + ".squeeze.weight"), lookup(attention + ".squeeze.bias"),
                                  lookup(attention + ".excite.weight"), lookup(attention + ".excite.bias")}};
     }
@@ -31,7 +32,8 @@ NetworkParameters arrange(Net net, const std::function<at::Tensor(const std::str
 }
 
 at::Tensor generate(const ModelConfig& config, const NetworkParameters& p, const at::Tensor& z) {
-  at::Tensor x = at::conv_transpose2d(z.contiguous(at::MemoryFormat::ChannelsLast), p.latent.kernel, p.latent.bias);
+  at::Tensor x =
+      at::conv_transpose2d(z.contiguous(at::MemoryFormat::ChannelsLast), p.latent.kernel, p.latent.bias);
   for (int m = 0; m < kModules; ++m) {
     const ModuleParameters& module = p.modules[m];
     const int64_t width = config.widths[m + 1];
@@ -39,8 +41,8 @@ at::Tensor generate(const ModelConfig& config, const NetworkParameters& p, const
     for (int b = 0; b < kBlocks; ++b) {
       const BlockParameters& block = module.blocks[b];
       const int64_t s = b == 0 ? config.strides[m] : 1;
-      const at::Tensor y = at::conv_transpose2d(layers::attention(block.attention, x), block.kernel, block.bias,
-                                                s, /*padding=*/1, /*output_padding=*/s - 1);
+      const at::Tensor y = at::conv_transpose2d(layers::attention(block.attention, x), block.kernel,
+                                                block.bias, s, /*padding=*/1, /*output_padding=*/s - 1);
       x = layers::norm_act(y) + layers::up(x, s, width);
     }
     x = layers::rpa(module.rpa, x);

@@ -139,8 +139,10 @@ ParameterStore ParameterStore::from(const ModelConfig& config, at::ScalarType dt
   for (const ParameterSpec& spec : specs) {
     const at::Tensor found = lookup(spec.name);
     if (!found.defined())
-      throw Error(kMismatch, "tensor '" + spec.name + "' is missing; this model needs it with shape " +
-                                 describe(spec.shape), spec.name);
+      throw Error(
+          kMismatch,
+          "tensor '" + spec.name + "' is missing; this model needs it with shape " + describe(spec.shape),
+          spec.name);
     if (found.sizes() != at::IntArrayRef(spec.shape))
       throw Error(kMismatch,
                   "tensor '" + spec.name + "' has shape " + describe(found.sizes()) + "; this model needs " +

@@ -1,12 +1,12 @@
 // Counter-based random numbers that are the same on every machine and device.
 //
-// Philox4x32-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", 2011) maps a counter of four words and
-// a key of two to four random words. Two of them make two normal numbers by Box-Muller:
+// Philox4x32-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", 2011) maps a counter of four
+// words and a key of two to four random words. Two of them make two normal numbers by Box-Muller:
 //   u1 = ((a >> 8) + 1) 2^-24 in (0, 1],  u2 = (b >> 8) 2^-24 in [0, 1),
 //   r = sqrt(-2 ln u1),  (r cos 2 pi u2, r sin 2 pi u2).
-// ln, sin and cos are polynomials evaluated by fused multiply-adds, each rounded to nearest: no libm, no division, so
-// nothing is left to the platform. Maximum error 6e-7. The translation unit that includes this must be compiled with
-// -ffp-contract=off.
+// ln, sin and cos are polynomials evaluated by fused multiply-adds, each rounded to nearest: no libm, no
+// division, so nothing is left to the platform. Maximum error 6e-7. The translation unit that includes this
+// must be compiled with -ffp-contract=off.
 #pragma once
 
 #include <array>

@@ -56,7 +56,8 @@ std::vector<int64_t> permutation(const Key& key, int64_t n) {
     const Words words = block(key, static_cast<uint32_t>(i));
     const uint64_t random = (uint64_t{words[1]} << 32) | words[0];
     // The high word of random * (i + 1): uniform in 0..i up to a bias of 2^-32 for any set that fits memory.
-    const auto other = static_cast<int64_t>((static_cast<unsigned __int128>(random) * static_cast<uint64_t>(i + 1)) >> 64);
+    const auto other =
+        static_cast<int64_t>((static_cast<unsigned __int128>(random) * static_cast<uint64_t>(i + 1)) >> 64);
     std::swap(order[static_cast<size_t>(i)], order[static_cast<size_t>(other)]);
   }
   return order;

@@ -49,10 +49,9 @@ void Optimizer::step(const ParameterStore& parameters, const std::vector<at::Ten
 
       const auto update = [&](Net net, const at::Tensor& gradient, double share) {
         Moments& m = moments(net, i);
-        return ops::NetworkUpdate<scalar_t>{gradient.const_data_ptr<scalar_t>(),
-                                            m.exp_avg.mutable_data_ptr<scalar_t>(),
-                                            m.exp_avg_sq.mutable_data_ptr<scalar_t>(),
-                                            static_cast<scalar_t>(share)};
+        return ops::NetworkUpdate<scalar_t>{
+            gradient.const_data_ptr<scalar_t>(), m.exp_avg.mutable_data_ptr<scalar_t>(),
+            m.exp_avg_sq.mutable_data_ptr<scalar_t>(), static_cast<scalar_t>(share)};
       };
       switch (spec.owner) {
         case Owner::shared:

@@ -11,8 +11,8 @@ namespace {
 
 using at::Tensor;
 
-/// A network's parameters as gradient leaves. They alias the store's memory, so that a shared kernel, stored once,
-/// collects the two networks' gradients apart.
+/// A network's parameters as gradient leaves. They alias the store's memory, so that a shared kernel, stored
+/// once, collects the two networks' gradients apart.
 struct Leaves {
   std::vector<Tensor> tensors;
   NetworkParameters parameters;
@@ -46,7 +46,8 @@ class WeightedSum {
 using Gradients = std::vector<Tensor>;
 
 Gradients gradients_of(const Tensor& loss, const Gradients& leaves, bool retain_graph) {
-  return torch::autograd::grad({loss}, leaves, {}, retain_graph, /*create_graph=*/false, /*allow_unused=*/true);
+  return torch::autograd::grad({loss}, leaves, {}, retain_graph, /*create_graph=*/false,
+                               /*allow_unused=*/true);
 }
 
 /// a + scale * b, either of which may be undefined: a leaf that a loss does not reach gets no gradient.
@@ -68,8 +69,8 @@ Tensor mean_square(const Tensor& a, const Tensor& b) { return (a - b).square().m
 StepResult compute_step(const ModelConfig& model, const LossConfig& loss, const ParameterStore& store,
                         const StepInputs& in) {
   const at::AutoGradMode grad_mode(true);
-  // R has two sets of leaves, so that one backward pass keeps its gradients through R(G(Z)) apart, which enter its loss
-  // with another weight than G's.
+  // R has two sets of leaves, so that one backward pass keeps its gradients through R(G(Z)) apart, which
+  // enter its loss with another weight than G's.
   const Leaves g = make_leaves(store, Net::generator);
   const Leaves r_fake = make_leaves(store, Net::reverser), r_real = make_leaves(store, Net::reverser);
   const bool cycle = loss.pairing == Pairing::cycle;
@@ -102,7 +103,8 @@ StepResult compute_step(const ModelConfig& model, const LossConfig& loss, const 
   if (loss.repulsion_weight > 0)
     w_rz = lgd.item<double>() < loss.repulsion_margin ? -loss.repulsion_weight : 0;
 
-  // The pass that gives G its gradient through R(G(Z)) gives R's as well, up to a factor, unless LLZ spoils the ratio.
+  // The pass that gives G its gradient through R(G(Z)) gives R's as well, up to a factor, unless LLZ spoils
+  // the ratio.
   const bool proportional = loss.w_lz == 0 ? loss.w_gd != 0 || w_rz == 0 : w_rz == loss.w_gd;
   const double factor = loss.w_lz == 0 ? (loss.w_gd != 0 ? w_rz / loss.w_gd : 0) : 1;
   Gradients from_fake(r_fake.tensors.size());

@@ -40,7 +40,8 @@ void TrainerConfig::validate() const {
   loss.validate();
   optimizer.validate();
   if (batch_size < 1)
-    throw Error(kOptions, "batchSize is " + std::to_string(batch_size) + "; it must be at least 1", "batchSize");
+    throw Error(kOptions, "batchSize is " + std::to_string(batch_size) + "; it must be at least 1",
+                "batchSize");
 }
 
 Trainer::Trainer(const TrainerConfig& config, const std::optional<at::Tensor>& images,
@@ -54,7 +55,8 @@ Trainer::Trainer(const TrainerConfig& config, const std::optional<at::Tensor>& i
 
 std::vector<NamedTensor> Trainer::tensors() const {
   std::vector<NamedTensor> all;
-  for (size_t i = 0; i < parameters_.size(); ++i) all.push_back({parameters_.spec(i).name, parameters_.tensor(i)});
+  for (size_t i = 0; i < parameters_.size(); ++i)
+    all.push_back({parameters_.spec(i).name, parameters_.tensor(i)});
   for (const size_t i : parameters_.indices(Net::generator))
     all.push_back({kAverage + parameters_.spec(i).name, optimizer_.average(i)});
   for (const Net net : {Net::generator, Net::reverser})
@@ -74,7 +76,8 @@ void Trainer::restore(const TrainerState& state) {
   const std::vector<NamedTensor> own = tensors();
   for (const auto& [name, tensor] : own) {
     const auto at = found.find(name);
-    if (at == found.end()) throw Error(kMismatch, "tensor '" + name + "' is missing from the training state", name);
+    if (at == found.end())
+      throw Error(kMismatch, "tensor '" + name + "' is missing from the training state", name);
     if (at->second.sizes() != tensor.sizes())
       throw Error(kMismatch, "tensor '" + name + "' has another shape than its parameter", name);
     tensor.copy_(at->second);
@@ -97,7 +100,8 @@ int64_t Trainer::bytes() const {
 }
 
 StepInputs Trainer::draw_inputs() {
-  if (!data_) throw Error(kOptions, "this trainer was created without images; pass `images` to take steps", "images");
+  if (!data_)
+    throw Error(kOptions, "this trainer was created without images; pass `images` to take steps", "images");
   const auto t = static_cast<uint64_t>(steps_);
   const auto batch = static_cast<uint64_t>(config_.batch_size);
   const ModelConfig& model = config_.model;
@@ -110,7 +114,8 @@ StepInputs Trainer::draw_inputs() {
              .to(config_.dtype);
   in.x = data_->batch(steps_, config_.dtype);
   if (config_.loss.estimator != Estimator::sinkhorn) {
-    const at::Tensor rows = random::normal({seed, random::Stream::direction, t}, {config_.loss.projections, d});
+    const at::Tensor rows =
+        random::normal({seed, random::Stream::direction, t}, {config_.loss.projections, d});
     in.directions = {unit_rows(rows).to(config_.dtype).t().contiguous(),
                      config_.loss.estimator == Estimator::normal};
   }

@@ -3,7 +3,8 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
 import { SetupError } from '../../../lib/errors.js';
-import { addonPath, buildAddon } from '../../../lib/setup/build.js';
+import { addonPath } from '../../../lib/native.js';
+import { buildAddon } from '../../../lib/setup/build.js';
 import type { ProgressEvent } from '../../../lib/setup/progress.js';
 import { temporaryFolder, write } from '../../unit/setup/fakes.js';
 

@@ -51,7 +51,8 @@ class AdoGate : public torch::autograd::Function<AdoGate> {
       const auto* ap = a.const_data_ptr<scalar_t>();
       auto* yp = y.mutable_data_ptr<scalar_t>();
       at::parallel_for(0, x.numel(), kGrain, [&](int64_t begin, int64_t end) {
-        forward_values<scalar_t>(xp + begin, ap + begin, yp + begin, end - begin, static_cast<scalar_t>(threshold));
+        forward_values<scalar_t>(xp + begin, ap + begin, yp + begin, end - begin,
+                                 static_cast<scalar_t>(threshold));
       });
     });
     ctx->save_for_backward({x, logits, a});

@@ -4,7 +4,8 @@
 // Gradient for an incoming g, straight through the mask:
 //   dx = g where a >= threshold, else 0;   dl = g x a (1 - a)
 //
-// Memory traffic per element: forward reads l and x and writes a and y; backward reads g, x and a and writes dx and dl.
+// Memory traffic per element: forward reads l and x and writes a and y; backward reads g, x and a and writes
+// dx and dl.
 #pragma once
 
 namespace san::ops {

@@ -89,8 +89,8 @@ Tensor scale_pixels(const Tensor& x, const Tensor& scale, const Tensor& shift, c
     at::parallel_for(0, n.samples, 1, [&](int64_t begin, int64_t end) {
       for (int64_t b = begin; b < end; ++b) {
         const int64_t at = b * n.pixels * n.channels, row = b * n.channels;
-        scale_rows<scalar_t>(xp + at, scales + row, shifts == nullptr ? nullptr : shifts + row, yp + at, n.pixels,
-                             n.channels);
+        scale_rows<scalar_t>(xp + at, scales + row, shifts == nullptr ? nullptr : shifts + row, yp + at,
+                             n.pixels, n.channels);
       }
     });
   });
@@ -122,7 +122,8 @@ class Attention : public torch::autograd::Function<Attention> {
     const AttentionSize n = size_of(x, squeeze_weight);
     const Tensor a = reduce_pixels(x, Tensor(), n);
     const Gate g = gate(p, a);
-    ctx->save_for_backward({x, squeeze_weight, squeeze_bias, excite_weight, excite_bias, a, g.pre, g.hidden, g.scale});
+    ctx->save_for_backward(
+        {x, squeeze_weight, squeeze_bias, excite_weight, excite_bias, a, g.pre, g.hidden, g.scale});
     return scale_pixels(x, g.scale, Tensor(), n);
   }
 
@@ -141,7 +142,8 @@ class Attention : public torch::autograd::Function<Attention> {
     const Tensor dp = dl.matmul(p.excite_weight) * slope_of(s.pre);
     const Tensor da = dp.matmul(p.squeeze_weight) / static_cast<double>(n.pixels);
     const auto spread = [](const Tensor& t) { return t.unsqueeze(-1).unsqueeze(-1); };
-    const Tensor dx = differentiable ? g * spread(s.scale) + spread(da) : scale_pixels(g_last, s.scale, da, n);
+    const Tensor dx =
+        differentiable ? g * spread(s.scale) + spread(da) : scale_pixels(g_last, s.scale, da, n);
     return {dx, dp.t().matmul(a), dp.sum(0), dl.t().matmul(s.hidden), dl.sum(0)};
   }
 };

@@ -7,7 +7,8 @@
 
 namespace san::ops {
 
-/// Channel attention on x (B, C, H, W): result channels-last, float32 or float64, differentiable to any order.
+/// Channel attention on x (B, C, H, W): result channels-last, float32 or float64, differentiable to any
+/// order.
 at::Tensor attention(const AttentionParameters& p, const at::Tensor& x);
 
 /// The same, built of ATen calls. attention agrees to 1e-6 of the largest value in float32, 1e-14 in float64.

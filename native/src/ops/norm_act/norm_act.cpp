@@ -72,7 +72,8 @@ Tensor like(const Tensor& x) { return at::empty_like(x, x.options(), at::MemoryF
 /// x's gradient as a function with a gradient of its own.
 class Backward : public torch::autograd::Function<Backward> {
  public:
-  static Tensor forward(AutogradContext* ctx, const Tensor& g_in, const Tensor& x, const Tensor& r, double slope) {
+  static Tensor forward(AutogradContext* ctx, const Tensor& g_in, const Tensor& x, const Tensor& r,
+                        double slope) {
     const Tensor g = channels_last(g_in);
     ctx->save_for_backward({g_in, x});
     ctx->saved_data["slope"] = slope;
@@ -85,7 +86,8 @@ class Backward : public torch::autograd::Function<Backward> {
       auto* dp = dx.mutable_data_ptr<scalar_t>();
       over_rows(pixels, c, [&, channels = c](int64_t first, int64_t count) {
         const int64_t at = first * channels;
-        backward_rows<scalar_t>(xp + at, gp + at, rp + first, dp + at, count, channels, static_cast<scalar_t>(slope));
+        backward_rows<scalar_t>(xp + at, gp + at, rp + first, dp + at, count, channels,
+                                static_cast<scalar_t>(slope));
       });
     });
     return dx;

@@ -8,8 +8,9 @@
 //   to g: m (r v - r^3 x B)
 //   to x: x (3 r^5 A B - r^3 P) - r^3 (A v + B u)
 //
-// Memory traffic per element: forward reads x and writes y; backward reads x and g and writes dx. One r per pixel is kept
-// from forward to backward. Sums are accumulated in float64, since the gradients of gates cancel to 1e-4 of their terms.
+// Memory traffic per element: forward reads x and writes y; backward reads x and g and writes dx. One r per
+// pixel is kept from forward to backward. Sums are accumulated in float64, since the gradients of gates
+// cancel to 1e-4 of their terms.
 #pragma once
 
 #include <cstdint>

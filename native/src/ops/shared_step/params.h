@@ -3,11 +3,11 @@
 // For each network n in {G, R} that owns the parameter, from the same old W:
 //   m_n <- m_n + (1 - b1)(g_n - m_n),  v_n <- b2 v_n + (1 - b2) g_n^2
 //   d_n = lr c W + lr / (1 - b1^t) * m_n / (sqrt(v_n) / sqrt(1 - b2^t) + eps)
-// then W <- W - (lambda d_G + (1 - lambda) d_R) for a shared kernel, W <- W - d_n for an own parameter, and for what
-// the generator uses E <- E + (1 - decay)(W - E).
+// then W <- W - (lambda d_G + (1 - lambda) d_R) for a shared kernel, W <- W - d_n for an own parameter, and
+// for what the generator uses E <- E + (1 - decay)(W - E).
 //
-// Memory traffic of a shared kernel, one pass, per float32 element: read 32 bytes (W, two gradients, four moments, E),
-// write 24 (W, four moments, E).
+// Memory traffic of a shared kernel, one pass, per float32 element: read 32 bytes (W, two gradients, four
+// moments, E), write 24 (W, four moments, E).
 #pragma once
 
 #include <cstdint>

@@ -36,7 +36,8 @@ void update(const SharedStepParams<T>& p, const Step& step) {
 }  // namespace
 
 template <typename T>
-void shared_step(const SharedStepParams<T>& p, const NetworkUpdate<T>& generator, const NetworkUpdate<T>& reverser) {
+void shared_step(const SharedStepParams<T>& p, const NetworkUpdate<T>& generator,
+                 const NetworkUpdate<T>& reverser) {
   update(p, [&](int64_t i) { return adam(p, generator, i) + adam(p, reverser, i); });
 }
 
@@ -45,8 +46,10 @@ void own_step(const SharedStepParams<T>& p, const NetworkUpdate<T>& own) {
   update(p, [&](int64_t i) { return adam(p, own, i); });
 }
 
-template void shared_step(const SharedStepParams<float>&, const NetworkUpdate<float>&, const NetworkUpdate<float>&);
-template void shared_step(const SharedStepParams<double>&, const NetworkUpdate<double>&, const NetworkUpdate<double>&);
+template void shared_step(const SharedStepParams<float>&, const NetworkUpdate<float>&,
+                          const NetworkUpdate<float>&);
+template void shared_step(const SharedStepParams<double>&, const NetworkUpdate<double>&,
+                          const NetworkUpdate<double>&);
 template void own_step(const SharedStepParams<float>&, const NetworkUpdate<float>&);
 template void own_step(const SharedStepParams<double>&, const NetworkUpdate<double>&);
 

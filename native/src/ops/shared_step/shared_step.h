@@ -7,7 +7,8 @@ namespace san::ops {
 
 /// A kernel that both networks share.
 template <typename T>
-void shared_step(const SharedStepParams<T>& p, const NetworkUpdate<T>& generator, const NetworkUpdate<T>& reverser);
+void shared_step(const SharedStepParams<T>& p, const NetworkUpdate<T>& generator,
+                 const NetworkUpdate<T>& reverser);
 
 /// A parameter of one network alone.
 template <typename T>
