@@ -31,9 +31,9 @@ describe('the derived architecture', () => {
   });
 
   it.each([
-    [16, 1, [2, 2, 2, 2, 1, 1], 64, [128, 128, 64, 32, 16, 16, 16]],
-    [28, 7, [2, 2, 1, 1, 1, 1], 4, [64, 32, 16, 16, 16, 16, 16]],
-    [32, 1, [2, 2, 2, 2, 2, 1], 64, [128, 128, 128, 64, 32, 16, 16]],
+    [16, 1, [1, 1, 2, 2, 2, 2], 64, [128, 128, 128, 128, 64, 32, 16]],
+    [28, 7, [1, 1, 1, 1, 2, 2], 4, [64, 64, 64, 64, 64, 32, 16]],
+    [32, 1, [1, 2, 2, 2, 2, 2], 64, [128, 128, 128, 128, 64, 32, 16]],
     [64, 1, [2, 2, 2, 2, 2, 2], 64, [128, 128, 128, 128, 64, 32, 16]],
     [128, 2, [2, 2, 2, 2, 2, 2], 16, [128, 128, 128, 128, 64, 32, 16]],
     [33, 33, [1, 1, 1, 1, 1, 1], 4, [16, 16, 16, 16, 16, 16, 16]],
@@ -42,7 +42,7 @@ describe('the derived architecture', () => {
   });
 
   it('builds around what is given', () => {
-    expect(derive({ latentSize: 4 })).toMatchObject({ strides: [2, 2, 2, 1, 1, 1], latentChannels: 4 });
+    expect(derive({ latentSize: 4 })).toMatchObject({ strides: [1, 1, 1, 2, 2, 2], latentChannels: 4 });
     expect(derive({ strides: [1, 1, 1, 1, 2, 2] })).toMatchObject({ latentSize: 8 });
     expect(derive({ latentChannels: 7 })).toMatchObject({ latentChannels: 7, latentSize: 1 });
     expect(derive({ widths: [4, 4, 8, 2, 2, 2, 6] }).widths).toEqual([4, 4, 8, 2, 2, 2, 6]);
