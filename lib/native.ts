@@ -232,6 +232,15 @@ export function addonPath(root = packageRoot()): string {
 let loaded: Addon | undefined;
 
 /**
+ * OpenMP's threads spin while they wait for one another. For as long as they do by default, a second busy process
+ * slows training down thirtyfold; with none at all, each of a step's thousands of waits costs a system call. Read by
+ * libgomp when it is loaded; a setting of the user's is left alone.
+ */
+function limitSpinning(): void {
+  if (process.env.OMP_WAIT_POLICY === undefined) process.env.GOMP_SPINCOUNT ??= '3000';
+}
+
+/**
  * Loads the addon once for each thread.
  * @throws SetupError ERR_SAN_ADDON when it was not built or does not load, with what to do.
  */
@@ -247,6 +256,7 @@ export function loadAddon(): Addon {
       },
     );
   }
+  limitSpinning();
   try {
     const module = createRequire(import.meta.url)(path) as AddonModule;
     loaded = module.initialise(NativeError);

@@ -7,7 +7,7 @@ export const presets = {
     imageSize: 32,
     widths: [64, 64, 64, 64, 32, 16, 16],
     batchSize: 16,
-    steps: 1600,
+    steps: 2200,
     emaDecay: 0.995,
   },
   /** The description read literally: all weights 1, random pairs, no repulsion, gradient penalty (spec section 2). */
