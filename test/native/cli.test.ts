@@ -1,6 +1,16 @@
 /** The command line and the API on real files, as a user runs them. */
 import { spawn } from 'node:child_process';
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import sharp from 'sharp';
@@ -11,7 +21,10 @@ const small = '--image-size 8 --widths 16,16,8,8,8,4,4 --batch-size 4 --sample-c
 let folder = '';
 let photos = '';
 
-function cli(args: string[], onProgress?: (child: ReturnType<typeof spawn>, text: string) => void): Promise<Outcome> {
+function cli(
+  args: string[],
+  onProgress?: (child: ReturnType<typeof spawn>, text: string) => void,
+): Promise<Outcome> {
   return new Promise((resolve, reject) => {
     const child = spawn(process.execPath, [`${root}bin/san-native.js`, ...args], { cwd: folder });
     let [stdout, stderr] = ['', ''];
@@ -39,7 +52,15 @@ beforeAll(async () => {
     await image.png().toFile(join(photos, `${i}.png`));
   }
   writeFileSync(join(photos, 'notes.txt'), 'not an image');
-  const { code, stderr } = await train('run', '--steps', '6', '--sample-every', '3', '--checkpoint-every', '3');
+  const { code, stderr } = await train(
+    'run',
+    '--steps',
+    '6',
+    '--sample-every',
+    '3',
+    '--checkpoint-every',
+    '3',
+  );
   expect(code, stderr).toBe(0);
 });
 
@@ -51,9 +72,16 @@ test('a run leaves config, metrics, pictures and checkpoints behind', () => {
   expect(readdirSync(join(folder, 'run')).sort()).toEqual(
     ['checkpoints', 'config.json', 'losses.svg', 'metrics.jsonl', 'samples', 'skipped.jsonl'].sort(),
   );
-  expect(readdirSync(join(folder, 'run/checkpoints'))).toEqual(['step-000003.safetensors', 'step-000006.safetensors']);
+  expect(readdirSync(join(folder, 'run/checkpoints'))).toEqual([
+    'step-000003.safetensors',
+    'step-000006.safetensors',
+  ]);
   expect(readdirSync(join(folder, 'run/samples'))).toEqual(['000003.png', '000006.png', 'real.png']);
-  expect(JSON.parse(bytes('run/config.json').toString())).toMatchObject({ imageSize: 8, steps: 6, lambda: 0.5 });
+  expect(JSON.parse(bytes('run/config.json').toString())).toMatchObject({
+    imageSize: 8,
+    steps: 6,
+    lambda: 0.5,
+  });
   expect(bytes('run/skipped.jsonl').toString()).toContain('notes.txt');
 });
 
@@ -68,7 +96,18 @@ test('one seed, one result, byte for byte', async () => {
 });
 
 test('generate writes one PNG per image and a sheet', async () => {
-  const { code, stderr } = await cli(['generate', 'run', '--count', '5', '--seed', '9', '--out', 'drawn', '--grid', 'sheet.png']);
+  const { code, stderr } = await cli([
+    'generate',
+    'run',
+    '--count',
+    '5',
+    '--seed',
+    '9',
+    '--out',
+    'drawn',
+    '--grid',
+    'sheet.png',
+  ]);
   expect(code, stderr).toBe(0);
   expect(readdirSync(join(folder, 'drawn'))).toEqual([0, 1, 2, 3, 4].map((i) => `00000${i}.png`));
   const { width, height, channels } = await sharp(join(folder, 'drawn/000000.png')).metadata();
@@ -110,7 +149,14 @@ test('the package loads by import and by require, and trains, loads, generates a
     console.log(JSON.stringify([required.San === San, [...types].at(-1), images.shape, latents.shape, decoded.shape, code]));
   `);
   expect(outcome.code, outcome.stderr).toBe(0);
-  expect(JSON.parse(outcome.stdout)).toEqual([true, 'end', [3, 8, 8, 3], [3, 64, 1, 1], [3, 8, 8, 3], 'ERR_SAN_DISPOSED']);
+  expect(JSON.parse(outcome.stdout)).toEqual([
+    true,
+    'end',
+    [3, 8, 8, 3],
+    [3, 64, 1, 1],
+    [3, 8, 8, 3],
+    'ERR_SAN_DISPOSED',
+  ]);
 });
 
 describe('bad input gives one line with a code, the right status and no stack', () => {
@@ -135,19 +181,69 @@ describe('bad input gives one line with a code, the right status and no stack', 
   test.each<[string, string[], number, RegExp]>([
     ['no such folder', ['train', 'nowhere', '--out', 'x'], 1, /^error ERR_SAN_DATA_NOT_FOUND: .*nowhere/],
     ['a folder of text files', ['train', 'texts', '--out', 'x'], 1, /^error ERR_SAN_DATA_EMPTY: .*texts/],
-    ['widths that do not divide', ['train', 'photos', '--out', 'x', '--widths', '16,16,8,8,8,5,4'], 1, /^error ERR_SAN_CONFIG: widths\[4\] = 8 and widths\[5\] = 5/],
-    ['an unknown flag', ['train', 'photos', '--out', 'x', '--batchsize', '4'], 2, /^error ERR_SAN_USAGE: unknown flag --batchsize.*--batch-size/],
-    ['an unknown config key', ['train', 'photos', '--out', 'x', '--config', 'typo.yaml'], 1, /^error ERR_SAN_CONFIG: .*batchSise.*batchSize/],
-    ['a lambda of 1.5', ['train', 'photos', '--out', 'x', '--lambda', '1.5'], 1, /^error ERR_SAN_CONFIG: .*lambda.*1\.5/],
-    ['an --out that is a file', ['train', 'photos', '--out', 'file'], 1, /^error ERR_SAN_OUTPUT: file is a file/],
-    ['an --out that holds a run', ['train', 'photos', '--out', 'run'], 1, /^error ERR_SAN_OUTPUT: run already holds/],
+    [
+      'widths that do not divide',
+      ['train', 'photos', '--out', 'x', '--widths', '16,16,8,8,8,5,4'],
+      1,
+      /^error ERR_SAN_CONFIG: widths\[4\] = 8 and widths\[5\] = 5/,
+    ],
+    [
+      'an unknown flag',
+      ['train', 'photos', '--out', 'x', '--batchsize', '4'],
+      2,
+      /^error ERR_SAN_USAGE: unknown flag --batchsize.*--batch-size/,
+    ],
+    [
+      'an unknown config key',
+      ['train', 'photos', '--out', 'x', '--config', 'typo.yaml'],
+      1,
+      /^error ERR_SAN_CONFIG: .*batchSise.*batchSize/,
+    ],
+    [
+      'a lambda of 1.5',
+      ['train', 'photos', '--out', 'x', '--lambda', '1.5'],
+      1,
+      /^error ERR_SAN_CONFIG: .*lambda.*1\.5/,
+    ],
+    [
+      'an --out that is a file',
+      ['train', 'photos', '--out', 'file'],
+      1,
+      /^error ERR_SAN_OUTPUT: file is a file/,
+    ],
+    [
+      'an --out that holds a run',
+      ['train', 'photos', '--out', 'run'],
+      1,
+      /^error ERR_SAN_OUTPUT: run already holds/,
+    ],
     ['no --out', ['train', 'photos'], 2, /^error ERR_SAN_USAGE: .*--out/],
     ['an unknown command', ['tarin'], 2, /^error ERR_SAN_USAGE: unknown command tarin.*train/],
-    ['a batch larger than the data', ['train', 'photos', '--out', 'x', ...small, '--batch-size', '13'], 1, /^error ERR_SAN_CONFIG: batchSize = 13 .*12/],
+    [
+      'a batch larger than the data',
+      ['train', 'photos', '--out', 'x', ...small, '--batch-size', '13'],
+      1,
+      /^error ERR_SAN_CONFIG: batchSize = 13 .*12/,
+    ],
     ['no checkpoint', generate('nowhere'), 1, /^error ERR_SAN_CHECKPOINT_NOT_FOUND: .*nowhere/],
-    ['a truncated checkpoint', generate('cut.safetensors'), 1, /^error ERR_SAN_CHECKPOINT_FORMAT: .*cut\.safetensors/],
-    ['a header of 2^60 bytes', generate('huge.safetensors'), 1, /^error ERR_SAN_CHECKPOINT_FORMAT: .*huge\.safetensors/],
-    ['a checkpoint of another shape', generate('other.safetensors'), 1, /^error ERR_SAN_CHECKPOINT_MISMATCH: .*kernel\.latent.*\[64, 16, 1, 1\].*\[64, 32, 1, 1\]/],
+    [
+      'a truncated checkpoint',
+      generate('cut.safetensors'),
+      1,
+      /^error ERR_SAN_CHECKPOINT_FORMAT: .*cut\.safetensors/,
+    ],
+    [
+      'a header of 2^60 bytes',
+      generate('huge.safetensors'),
+      1,
+      /^error ERR_SAN_CHECKPOINT_FORMAT: .*huge\.safetensors/,
+    ],
+    [
+      'a checkpoint of another shape',
+      generate('other.safetensors'),
+      1,
+      /^error ERR_SAN_CHECKPOINT_MISMATCH: .*kernel\.latent.*\[64, 16, 1, 1\].*\[64, 32, 1, 1\]/,
+    ],
   ])('%s', async (_, args, status, line) => {
     const { code, signal, stderr } = await cli(args);
     expect(signal).toBeNull();

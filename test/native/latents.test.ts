@@ -22,7 +22,8 @@ function python(): string | undefined {
 }
 
 const interpreter = python();
-if (interpreter === undefined) console.log('no python3 with numpy: the recipe of docs/random-numbers.md is not run');
+if (interpreter === undefined)
+  console.log('no python3 with numpy: the recipe of docs/random-numbers.md is not run');
 
 test.skipIf(interpreter === undefined)('the recipe in docs/random-numbers.md gives the same latents', () => {
   const cases = [
@@ -34,9 +35,12 @@ test.skipIf(interpreter === undefined)('the recipe in docs/random-numbers.md giv
     const { data, shape } = addon.latents({ seed, startIndex, count: 2, latentChannels: 5, latentSize: 3 });
     expect(shape).toEqual([2, 5, 3, 3]);
     const program = `${recipe}\nprint(*latent(${seed}, ${startIndex}, 45), *latent(${seed}, ${startIndex + 1}, 45))`;
-    const numbers = execFileSync(interpreter as string, ['-c', program], { encoding: 'utf8' }).split(' ').map(Number);
+    const numbers = execFileSync(interpreter as string, ['-c', program], { encoding: 'utf8' })
+      .split(' ')
+      .map(Number);
     expect(numbers).toHaveLength(data.length);
-    for (const [i, value] of numbers.entries()) expect(Math.abs((data[i] as number) - value)).toBeLessThan(2e-6);
+    for (const [i, value] of numbers.entries())
+      expect(Math.abs((data[i] as number) - value)).toBeLessThan(2e-6);
   }
 });
 
