@@ -1,7 +1,7 @@
 /** Writing files so that a reader never sees half of one, and saying in words why a file could not be used. */
 import { randomUUID } from 'node:crypto';
 import { constants } from 'node:fs';
-import { access, type FileHandle, mkdir, open, rename, rm, stat } from 'node:fs/promises';
+import { access, type FileHandle, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { OutputError } from './errors.js';
 
@@ -40,7 +40,7 @@ export function fileErrorReason(error: unknown): string {
 export async function writeFileAtomic(path: string, chunks: Iterable<Uint8Array | string>): Promise<void> {
   const folder = dirname(path);
   // In the same folder, since rename() works only within a file system. Independent of the name, which may be long.
-  const temporary = join(folder, `.san-${randomUUID()}.tmp`);
+  const temporary = temporaryIn(folder);
   const handle = await attempt(path, () => open(temporary, 'wx'));
   try {
     try {
@@ -56,6 +56,17 @@ export async function writeFileAtomic(path: string, chunks: Iterable<Uint8Array 
   }
   // Without this the new name may be lost in a power failure, though the content is safe.
   await attempt(path, () => syncFolder(folder));
+}
+
+/** A name in `folder` that nothing has. */
+export const temporaryIn = (folder: string): string => join(folder, `.san-${randomUUID()}.tmp`);
+
+/** Removes the temporary files that killed processes have left in `folder`, where nobody may be writing. */
+export async function removeTemporary(folder: string): Promise<void> {
+  const names = await readdir(folder).catch(() => []);
+  for (const name of names.filter((name) => /^\.san-[\w-]+\.tmp$/.test(name))) {
+    await rm(join(folder, name), { force: true }).catch(() => {});
+  }
 }
 
 async function attempt<T>(path: string, operation: () => Promise<T>): Promise<T> {

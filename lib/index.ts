@@ -12,5 +12,5 @@ export type {
   Pairing,
   SampleOptions,
 } from './native.js';
-export type { BeginTick, EndTick, LoadTick, StepsTick, Tick } from './training/ticks.js';
+export type { BeginTick, EndTick, LoadTick, NoteTick, StepsTick, Tick } from './training/ticks.js';
 export { type TrainControl, type TrainOptions, train } from './training/train.js';

@@ -1,6 +1,6 @@
 /**
  * A training run's state as one safetensors file: tensors under the names of spec section 5 and AdamW's moments;
- * as metadata the format, its version, the counters and the config.
+ * as metadata the format, its version, the counters, the config and a checksum over the whole file.
  */
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -9,11 +9,18 @@ import { resolveConfig } from '../config/resolve.js';
 import { type Config, modelOptions } from '../config/schema.js';
 import { CheckpointError, ConfigError } from '../errors.js';
 import { writeFileAtomic } from '../files.js';
-import type { Addon, NativeTensor } from '../native.js';
+import { type Addon, LOSS_NAMES, type Losses, type LossName, type NativeTensor } from '../native.js';
+import { CHECKSUM_KEY, isSealed, seal, UNSEALED } from './checksum.js';
 import { encodeSafetensors, readSafetensors } from './safetensors.js';
 
 const FORMAT = 'san-native';
 const VERSION = '1';
+
+/** Each loss added up over some steps. */
+export interface LossSums {
+  steps: number;
+  losses: Losses;
+}
 
 export interface Checkpoint {
   config: Config;
@@ -21,6 +28,12 @@ export interface Checkpoint {
   step: number;
   /** Images seen. */
   images: number;
+  /** Seconds trained. */
+  seconds: number;
+  /** SHA-256 of the images trained on. */
+  dataHash: string;
+  /** Sums over the latest steps, those that a line of metrics.jsonl is still to sum up. */
+  recent: LossSums;
   tensors: NativeTensor[];
 }
 
@@ -38,7 +51,30 @@ const metadataSchema = z.object({
   step: counter(),
   images: counter(),
   config: z.string(),
+  seconds: z
+    .string()
+    .regex(/^\d+(\.\d+)?$/)
+    .transform(Number),
+  data: z.string(),
+  recent: z.string().transform(parseSums),
+  [CHECKSUM_KEY]: z.string().regex(/^[0-9a-f]{64}$/),
 });
+
+const sumsSchema = z.object({
+  steps: z.int().min(0),
+  losses: z.object(
+    Object.fromEntries(LOSS_NAMES.map((name) => [name, z.number()])) as Record<LossName, z.ZodNumber>,
+  ),
+});
+
+function parseSums(text: string, context: z.core.$RefinementCtx): LossSums {
+  try {
+    return sumsSchema.parse(JSON.parse(text));
+  } catch {
+    context.addIssue({ code: 'custom', message: 'no sums of losses' });
+    return z.NEVER;
+  }
+}
 
 function counter() {
   return z
@@ -48,17 +84,23 @@ function counter() {
     .pipe(z.int());
 }
 
-/** Writes the file whole or not at all. Throws OutputError. */
+/** Writes the file whole or not at all; other work gets its turn meanwhile. Throws OutputError. */
 export async function saveCheckpoint(path: string, checkpoint: Checkpoint): Promise<void> {
-  const { config, step, images, tensors } = checkpoint;
+  const { config, step, images, seconds, dataHash, recent, tensors } = checkpoint;
   const metadata = {
     format: FORMAT,
     version: VERSION,
     step: String(step),
     images: String(images),
     config: JSON.stringify(config),
+    seconds: seconds.toFixed(3),
+    data: dataHash,
+    recent: JSON.stringify(recent),
+    [CHECKSUM_KEY]: UNSEALED,
   };
-  await writeFileAtomic(path, encodeSafetensors(tensors, metadata));
+  const [header, ...data] = encodeSafetensors(tensors, metadata);
+  await seal(header, data);
+  await writeFileAtomic(path, [header, ...data]);
 }
 
 /**
@@ -113,7 +155,7 @@ async function candidates(runOrFile: string): Promise<string[]> {
 }
 
 async function readCheckpoint(path: string): Promise<Checkpoint> {
-  const { metadata, tensors } = await readSafetensors(path);
+  const { metadata, tensors, header } = await readSafetensors(path);
   const bad = (reason: string, cause?: unknown) =>
     new CheckpointError(
       'ERR_SAN_CHECKPOINT_FORMAT',
@@ -125,13 +167,22 @@ async function readCheckpoint(path: string): Promise<Checkpoint> {
   if (!parsed.success) {
     const key = String(parsed.error.issues[0]?.path[0]);
     const value = metadata[key];
-    throw bad(value === undefined ? `its metadata lacks "${key}"` : `its metadata has ${key} = "${value}"`);
+    throw bad(
+      value === undefined
+        ? `its metadata lacks "${key}"`
+        : `its metadata has ${key} = "${value.slice(0, 80)}"`,
+    );
   }
-  const { step, images } = parsed.data;
+  const { step, images, seconds, data: dataHash, recent, checksum } = parsed.data;
+  const data = tensors.map((tensor) => tensor.data);
+  if (!(await isSealed(header, data, checksum))) {
+    const reason = 'its content is not what its checksum was taken of';
+    throw new CheckpointError('ERR_SAN_CHECKPOINT_FORMAT', `${path} is damaged: ${reason}`, { path });
+  }
   try {
     const values: unknown = JSON.parse(parsed.data.config);
     const config = resolveConfig([{ source: 'its config', values: values as Record<string, unknown> }]);
-    return { config, step, images, tensors };
+    return { config, step, images, seconds, dataHash, recent, tensors };
   } catch (error) {
     if (error instanceof ConfigError) throw bad(error.message, error);
     if (error instanceof SyntaxError || error instanceof TypeError)

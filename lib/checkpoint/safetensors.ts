@@ -26,8 +26,10 @@ const READ_BYTES = 2 ** 28;
 export interface SafetensorsFile {
   /** Has no prototype. */
   metadata: Record<string, string>;
-  /** In the order of the file. Each has memory of its own, aligned for any view. */
+  /** In the order of their bytes. Each has memory of its own, aligned for any view. */
   tensors: NativeTensor[];
+  /** The bytes before the first tensor's: length and text of the header. */
+  header: Uint8Array;
 }
 
 /**
@@ -41,10 +43,10 @@ export async function readSafetensors(path: string): Promise<SafetensorsFile> {
     // Before opening it, for to open a pipe would wait for a writer.
     if (!(await stat(path)).isFile()) throw new FormatFault('it is not a file');
     handle = await open(path, 'r');
-    const { header, dataStart } = await readHeader(handle);
+    const { header, bytes } = await readHeader(handle);
     const tensors: NativeTensor[] = [];
-    for (const entry of header.entries) tensors.push(await readTensor(handle, entry, dataStart));
-    return { metadata: header.metadata, tensors };
+    for (const entry of header.entries) tensors.push(await readTensor(handle, entry, bytes.length));
+    return { metadata: header.metadata, tensors, header: bytes };
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     if (code === 'ENOENT' || code === 'ENOTDIR') {
@@ -64,7 +66,7 @@ export async function readSafetensors(path: string): Promise<SafetensorsFile> {
   }
 }
 
-async function readHeader(handle: FileHandle): Promise<{ header: Header; dataStart: number }> {
+async function readHeader(handle: FileHandle): Promise<{ header: Header; bytes: Uint8Array }> {
   const { size } = await handle.stat();
   if (size < LENGTH_BYTES) throw new FormatFault(`it has ${size} bytes, fewer than any safetensors file`);
   const lengthField = await readBytes(handle, 0, LENGTH_BYTES);
@@ -75,8 +77,8 @@ async function readHeader(handle: FileHandle): Promise<{ header: Header; dataSta
   if (dataStart > size) {
     throw new FormatFault(`it announces a header of ${length} bytes, but only ${size - LENGTH_BYTES} follow`);
   }
-  const bytes = await readBytes(handle, LENGTH_BYTES, Number(length));
-  return { header: parseHeader(bytes, size - dataStart), dataStart };
+  const bytes = await readBytes(handle, 0, dataStart);
+  return { header: parseHeader(bytes.subarray(LENGTH_BYTES), size - dataStart), bytes };
 }
 
 async function readTensor(handle: FileHandle, entry: TensorEntry, dataStart: number): Promise<NativeTensor> {
@@ -112,7 +114,7 @@ async function readBytes(
 export function encodeSafetensors(
   tensors: readonly NativeTensor[],
   metadata: Readonly<Record<string, string>> = {},
-): Uint8Array[] {
+): [header: Uint8Array, ...data: Uint8Array[]] {
   try {
     const width = ({ dtype }: NativeTensor) => tensorBytes(STORED[dtype], []) ?? 0;
     const sorted = [...tensors].sort((a, b) => width(b) - width(a) || (a.name < b.name ? -1 : 1));

@@ -47,6 +47,8 @@ class TextReporter implements Reporter {
   tick(tick: Tick): void {
     if (tick.type === 'load') {
       if (tick.total > 0) this.progress.show(`reading images  ${tick.done}/${tick.total}`);
+    } else if (tick.type === 'note') {
+      this.progress.say(tick.level === 'warning' ? `warning: ${tick.message}` : tick.message);
     } else if (tick.type === 'begin') {
       for (const line of beginLines(tick)) this.progress.say(line);
     } else if (tick.type === 'steps') {
@@ -97,8 +99,9 @@ function plainLines(stream: NodeJS.WriteStream): Progress {
   };
 }
 
-function beginLines({ images, skipped, steps }: BeginTick): string[] {
+function beginLines({ images, skipped, step, steps, checkpoint }: BeginTick): string[] {
   const lines = [`training on ${images} images for ${steps} steps`];
+  if (checkpoint !== undefined) lines.push(`continuing from step ${step}, ${checkpoint}`);
   if (skipped.length > 0) {
     lines.push(`skipped ${skipped.length} files, listed with reasons in the run folder's skipped.jsonl:`);
     lines.push(...skipped.slice(0, SHOWN_SKIPPED).map(({ path, reason }) => `  ${path}: ${reason}`));

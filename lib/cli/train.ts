@@ -12,6 +12,7 @@ interface TrainArguments {
   out: string;
   preset: string | undefined;
   config: string | undefined;
+  resume: boolean;
   json: boolean;
   quiet: boolean;
 }
@@ -37,7 +38,7 @@ export const trainCommand: CommandModule<object, TrainArguments> = {
           requiresArg: true,
           demandOption: true,
           group: 'Run folder and settings:',
-          describe: 'Run folder to make',
+          describe: 'Run folder to make, or to continue with --resume',
         },
         preset: {
           type: 'string',
@@ -51,11 +52,18 @@ export const trainCommand: CommandModule<object, TrainArguments> = {
           group: 'Run folder and settings:',
           describe: 'YAML or JSON file of settings, keys in camelCase; flags win over it, it over the preset',
         },
+        resume: {
+          type: 'boolean',
+          default: false,
+          group: 'Run folder and settings:',
+          describe: 'Continue the run in --out from its newest whole checkpoint',
+        },
         json: { type: 'boolean', default: false, describe: 'One JSON object per tick on stdout' },
         quiet: { type: 'boolean', default: false, describe: 'Say nothing but errors' },
       })
       .example('$0 train photos --out runs/photos --preset quickstart', '32×32 in some minutes')
-      .example('$0 train photos --out runs/64 --image-size 64', 'Larger');
+      .example('$0 train photos --out runs/64 --image-size 64', 'Larger')
+      .example('$0 train photos --out runs/64 --resume --steps 9000', 'On with it, for more steps');
     // Apart from the chain, whose type would lose all names in that of a record.
     command.options(configFlags);
     return command;
@@ -64,17 +72,48 @@ export const trainCommand: CommandModule<object, TrainArguments> = {
 };
 
 async function run(argv: ArgumentsCamelCase<TrainArguments>): Promise<void> {
-  const { data, out, preset, config } = argv;
+  const { data, out, preset, config, resume } = argv;
   const reporter = createReporter(argv);
   const stop = stopOnSignal(reporter);
+  const save = saveOnSignal(reporter);
   try {
-    const options = { ...configFromFlags(argv), data, out, preset: preset as PresetName | undefined, config };
-    for await (const tick of train(options, { signal: stop.signal })) reporter.tick(tick);
+    const options = {
+      ...configFromFlags(argv),
+      data,
+      out,
+      resume,
+      preset: preset as PresetName | undefined,
+      config,
+    };
+    const control = { signal: stop.signal, checkpointWanted: save.wanted };
+    for await (const tick of train(options, control)) reporter.tick(tick);
   } finally {
     stop.release();
+    save.release();
     reporter.close();
   }
   if (stop.status !== 0) throw new ExitStatus(stop.status);
+}
+
+/** SIGUSR1, which batch systems send some time before they end a job, asks for a checkpoint. */
+function saveOnSignal(reporter: Reporter) {
+  let asked = false;
+  const onSignal = () => {
+    asked = true;
+    reporter.note('SIGUSR1: saving a checkpoint after this step and going on');
+  };
+  process.on('SIGUSR1', onSignal);
+  return {
+    /** Whether the signal came since this was last asked. */
+    wanted: () => {
+      const wanted = asked;
+      asked = false;
+      return wanted;
+    },
+    release: () => {
+      process.off('SIGUSR1', onSignal);
+    },
+  };
 }
 
 /**

@@ -107,6 +107,10 @@ const runKeys = {
   checkpointEvery: whole(0, LONGEST)
     .default(500)
     .describe('Steps between two checkpoints; 0 writes one at the end'),
+  keepLast: whole(0, LONGEST).default(3).describe('Newest checkpoints that are kept; 0 keeps all'),
+  keepEvery: whole(0, LONGEST)
+    .default(0)
+    .describe('Checkpoints at multiples of so many steps are kept as well; 0 keeps none besides the newest'),
 };
 
 /** Keys under the headings of the help text. */

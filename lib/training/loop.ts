@@ -1,38 +1,82 @@
+import type { LossSums } from '../checkpoint/checkpoint.js';
 import type { Config } from '../config/schema.js';
+import { OutputError } from '../errors.js';
 import type { NativeTrainer } from '../native.js';
 import { Artifacts } from './artifacts.js';
+import { CheckpointWriter } from './checkpoint-writer.js';
 import { ChunkSizer } from './chunk-sizer.js';
 import { meanLosses } from './loss-history.js';
 import { LossLog } from './loss-log.js';
+import { MetricsFile } from './metrics-file.js';
 import type { RunFolder } from './run-folder.js';
-import type { EndTick, StepsTick } from './ticks.js';
+import type { EndTick, NoteTick, StepsTick } from './ticks.js';
+import { Warnings } from './warnings.js';
 
 /** Weight of the latest chunk in the rate that is shown. */
 const RATE_WEIGHT = 0.2;
 
+/** Where a run goes on that is continued. */
+export interface StartingPoint {
+  step: number;
+  seconds: number;
+  recent: LossSums;
+  /** The checkpoint's path. */
+  path: string;
+  /** Newer files that could not be used. */
+  damaged: readonly { path: string }[];
+}
+
 export interface LoopOptions {
+  /** Its steps done are those of `from`. */
   trainer: NativeTrainer;
   config: Config;
   folder: RunFolder;
+  dataHash: string;
+  from?: StartingPoint | undefined;
   signal?: AbortSignal | undefined;
+  /** Asked after each chunk: whether to write a checkpoint now, besides those that are due. */
+  checkpointWanted?: (() => boolean) | undefined;
 }
 
 /**
  * Takes the steps of a run, chunk by chunk, and writes samples, checkpoints, metrics and the loss curve on their
  * steps and at the end. An abort lets the step under way end and is then treated like the end of the run.
+ *
+ * All other files of a step are written before its checkpoint: who finds a checkpoint misses nothing of what led to it.
  */
-export async function* trainingLoop(options: LoopOptions): AsyncGenerator<StepsTick | EndTick, void, void> {
-  const { trainer, config, folder, signal } = options;
+export async function* trainingLoop(
+  options: LoopOptions,
+): AsyncGenerator<NoteTick | StepsTick | EndTick, void, void> {
+  const { trainer, config, folder, dataHash, from, signal, checkpointWanted } = options;
   const { steps, batchSize } = config;
-  const log = new LossLog(folder, config);
+  const begun = from?.step ?? 0;
+  const logged = begun - (from?.recent.steps ?? 0);
+  const log = new LossLog(await MetricsFile.open(folder.metrics, logged), config, from?.recent);
   const artifacts = new Artifacts(trainer, config, folder);
+  const damaged = from?.damaged.map(({ path }) => path);
+  const checkpoints = new CheckpointWriter({
+    trainer,
+    config,
+    folder,
+    dataHash,
+    latest: from?.path,
+    damaged,
+  });
+  const warnings = new Warnings();
+  const written = (): string[] => {
+    const { wrote, failures } = checkpoints.results();
+    for (const error of failures) warnings.add('a checkpoint', error);
+    return wrote;
+  };
   const sizer = new ChunkSizer();
   const interrupt = () => trainer.interrupt();
   signal?.addEventListener('abort', interrupt);
   try {
     const start = performance.now();
     const elapsed = () => (performance.now() - start) / 1000;
-    let step = 0;
+    const seconds = () => (from?.seconds ?? 0) + elapsed();
+    const progress = () => ({ seconds: seconds(), recent: log.recent });
+    let step = begun;
     let rate = 0;
     while (step < steps && !signal?.aborted) {
       const report = await trainer.run({ steps: sizer.next(toNextEvent(step, config)) });
@@ -40,49 +84,83 @@ export async function* trainingLoop(options: LoopOptions): AsyncGenerator<StepsT
       if (done === 0) continue;
       step = report.step;
       sizer.record(done, report.seconds);
-      await log.record(report, elapsed(), steps);
+      const failure = log.record(report, seconds(), steps);
+      await warnings.tolerate('metrics', () => log.flush());
+      if (failure) throw failure;
 
       const wrote: string[] = [];
-      if (isDue(step, config.checkpointEvery)) wrote.push(...(await artifacts.saveState(step)));
       if (isDue(step, config.sampleEvery)) {
-        wrote.push(...(await artifacts.drawSamples(step)));
-        wrote.push(...(await artifacts.drawLossCurve(log.history)));
+        const draw = async () => {
+          wrote.push(...(await artifacts.drawSamples(step)));
+          wrote.push(...(await artifacts.drawLossCurve(log.history)));
+        };
+        await warnings.tolerate('pictures', draw);
       }
+      const wanted = checkpointWanted?.() ?? false;
+      if (wanted || (isDue(step, config.checkpointEvery) && step < steps)) {
+        await checkpoints.begin(step, progress());
+      }
+      wrote.push(...written());
+      yield* warnings.take();
+
       const latest = (done * batchSize) / Math.max(report.seconds, 1e-9);
       rate = rate === 0 ? latest : rate + RATE_WEIGHT * (latest - rate);
-      const seconds = elapsed();
       yield {
         type: 'steps',
         step,
         steps,
         images: step * batchSize,
         imagesPerSecond: rate,
-        seconds,
-        secondsLeft: (seconds / step) * (steps - step),
+        seconds: seconds(),
+        secondsLeft: (elapsed() / (step - begun)) * (steps - step),
         losses: meanLosses(report.losses),
         wrote,
       };
     }
-    if (step > 0) {
-      await artifacts.saveState(step);
-      await artifacts.drawLossCurve(log.history);
-      await artifacts.drawSamples(step);
+    if (step > begun) {
+      const save = async () => {
+        await checkpoints.settled();
+        written();
+        await checkpoints.begin(step, progress());
+        await checkpoints.settled();
+        for (const error of checkpoints.results().failures) throw error;
+      };
+      const draw = async () => {
+        await artifacts.drawLossCurve(log.history);
+        await artifacts.drawSamples(step);
+      };
+      // Who stops a run may not have time for pictures.
+      await attemptAll(step < steps ? [save, () => log.flush(), draw] : [() => log.flush(), draw, save]);
+      yield* warnings.take();
     }
-    const { checkpoint, samples, lossCurve } = artifacts;
+    const { samples, lossCurve } = artifacts;
     yield {
       type: 'end',
       stopped: step < steps ? 'aborted' : 'finished',
       step,
       steps,
       images: step * batchSize,
-      seconds: elapsed(),
-      ...(checkpoint !== undefined && { checkpoint }),
+      seconds: seconds(),
+      ...(checkpoints.latest !== undefined && { checkpoint: checkpoints.latest }),
       ...(samples !== undefined && { samples }),
       ...(lossCurve !== undefined && { lossCurve }),
     };
   } finally {
     signal?.removeEventListener('abort', interrupt);
+    await checkpoints.settled();
   }
+}
+
+/** One that cannot be written does not keep the others from it; the first failure is thrown in the end. */
+async function attemptAll(operations: readonly (() => Promise<unknown>)[]): Promise<void> {
+  const failures: OutputError[] = [];
+  for (const operation of operations) {
+    await operation().catch((error: unknown) => {
+      if (!(error instanceof OutputError)) throw error;
+      failures.push(error);
+    });
+  }
+  if (failures[0]) throw failures[0];
 }
 
 const isDue = (step: number, every: number): boolean => every > 0 && step % every === 0;

@@ -61,7 +61,8 @@ function yAxis(series: readonly Series[]): { y: YScale; ticks: number[] } {
   const values = series.flatMap(({ raw, smooth }) => [...raw, ...smooth].map(([, value]) => value));
   const low = values.reduce((a, b) => Math.min(a, b), Number.POSITIVE_INFINITY);
   const high = values.reduce((a, b) => Math.max(a, b), Number.NEGATIVE_INFINITY);
-  if (low > 0 && high / low > LOG_FROM) {
+  // Below the normal numbers, powers of ten round to zero.
+  if (low > 1e-300 && high / low > LOG_FROM) {
     const y = scaleLog([low, high], [BOTTOM, MARGIN.top]).nice();
     return { y, ticks: logTicks(y.domain()) };
   }

@@ -1,45 +1,78 @@
+import type { LossSums } from '../checkpoint/checkpoint.js';
 import { SanError } from '../errors.js';
-import { LOSS_NAMES, type Losses, type StepReport } from '../native.js';
-import { LossHistory, meanLosses } from './loss-history.js';
-import type { RunFolder } from './run-folder.js';
+import { LOSS_NAMES, type Losses, type LossName, type StepReport } from '../native.js';
+import { LossHistory } from './loss-history.js';
+import type { MetricsFile, MetricsLine } from './metrics-file.js';
 
 /** Sums up the losses of a run: a line of metrics.jsonl every so many steps, and their course for the curve. */
 export class LossLog {
   readonly history = new LossHistory();
-  private readonly folder: RunFolder;
+  private readonly file: MetricsFile;
   private readonly every: number;
   private readonly batchSize: number;
-  private window: Losses[] = [];
+  private sums: LossSums;
+  private lines: MetricsLine[] = [];
 
-  constructor(folder: RunFolder, { logEvery, batchSize }: { logEvery: number; batchSize: number }) {
-    this.folder = folder;
-    this.every = logEvery;
-    this.batchSize = batchSize;
+  /** @param recent Of a run that is continued: the sums of its latest steps, those after the last line of `file`. */
+  constructor(file: MetricsFile, config: { logEvery: number; batchSize: number }, recent = noSums()) {
+    this.file = file;
+    this.every = config.logEvery;
+    this.batchSize = config.batchSize;
+    this.sums = recent;
+    for (const line of file.kept)
+      if (hasLosses(line)) this.history.push({ step: line.step, losses: lossesOf(line) });
+  }
+
+  /** Sums over the steps since the last multiple of `logEvery`. */
+  get recent(): LossSums {
+    return this.sums;
   }
 
   /**
    * Takes in a chunk that ended `seconds` after the start of the run. Lines end at multiples of `logEvery` and at
-   * `lastStep`, so they do not depend on how the steps fell into chunks. Throws ERR_SAN_NON_FINITE after writing what came before.
+   * `lastStep`, so they do not depend on how the steps fell into chunks. Of a chunk with a loss that is not finite it
+   * takes what came before, and gives ERR_SAN_NON_FINITE back.
    */
-  async record(report: StepReport, seconds: number, lastStep: number): Promise<void> {
-    const lines: object[] = [];
+  record(report: StepReport, seconds: number, lastStep: number): SanError | undefined {
     const first = report.step - report.losses.length + 1;
-    const bad = report.losses.findIndex((losses) => nonFinite(losses) !== undefined);
-    const good = bad < 0 ? report.losses : report.losses.slice(0, bad);
-    for (const [i, losses] of good.entries()) {
+    for (const [i, losses] of report.losses.entries()) {
       const step = first + i;
-      this.window.push(losses);
-      if (step % this.every !== 0 && step !== lastStep) continue;
-      const mean = meanLosses(this.window);
-      this.window = [];
+      if (nonFinite(losses) !== undefined) return nonFiniteError(losses, step);
+      this.sums = added(this.sums, losses);
+      const due = step % this.every === 0;
+      if (!due && step !== lastStep) continue;
+      const mean = rounded(meanOf(this.sums));
+      // A last line between the multiples leaves the sums, for the run may be continued with more steps.
+      if (due) this.sums = noSums();
       this.history.push({ step, losses: mean });
-      const images = step * this.batchSize;
-      lines.push({ step, images, seconds: significant(seconds), ...rounded(mean) });
+      this.lines.push({ step, images: step * this.batchSize, seconds: significant(seconds), ...mean });
     }
-    await this.folder.appendMetrics(lines);
-    if (bad >= 0) throw nonFiniteError(report.losses[bad] as Losses, first + bad);
+    return undefined;
+  }
+
+  /** Writes the lines that are due. Throws OutputError; they then go with the next ones. */
+  async flush(): Promise<void> {
+    const { lines } = this;
+    this.lines = [];
+    await this.file.append(lines);
   }
 }
+
+const lossesFrom = (value: (name: LossName) => number): Losses =>
+  Object.fromEntries(LOSS_NAMES.map((name) => [name, value(name)])) as Losses;
+
+const noSums = (): LossSums => ({ steps: 0, losses: lossesFrom(() => 0) });
+
+const added = (sums: LossSums, losses: Losses): LossSums => ({
+  steps: sums.steps + 1,
+  losses: lossesFrom((name) => sums.losses[name] + losses[name]),
+});
+
+const meanOf = ({ steps, losses }: LossSums): Losses => lossesFrom((name) => losses[name] / steps);
+
+const hasLosses = (line: MetricsLine): boolean => LOSS_NAMES.every((name) => typeof line[name] === 'number');
+
+const lossesOf = (line: MetricsLine): Losses => lossesFrom((name) => line[name] as number);
 
 const nonFinite = (losses: Losses) => LOSS_NAMES.find((name) => !Number.isFinite(losses[name]));
 
@@ -54,5 +87,4 @@ function nonFiniteError(losses: Losses, step: number): SanError {
 
 const significant = (value: number): number => Number(value.toPrecision(6));
 
-const rounded = (losses: Losses): Losses =>
-  Object.fromEntries(LOSS_NAMES.map((name) => [name, significant(losses[name])])) as Losses;
+const rounded = (losses: Losses): Losses => lossesFrom((name) => significant(losses[name]));

@@ -1,8 +1,8 @@
-import { appendFile, stat } from 'node:fs/promises';
+import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Config } from '../config/schema.js';
 import { OutputError } from '../errors.js';
-import { ensureFolder, fileErrorReason, writeFileAtomic } from '../files.js';
+import { ensureFolder, removeTemporary, writeFileAtomic } from '../files.js';
 
 /** Names inside a run folder. */
 const NAMES = {
@@ -34,10 +34,33 @@ export class RunFolder {
     const folder = new RunFolder(path);
     for (const name of [NAMES.config, NAMES.metrics, NAMES.checkpoints]) {
       if ((await kindOf(folder.file(name))) !== 'nothing') {
-        throw fail('already holds a training run; choose another folder or remove it');
+        throw fail(
+          'already holds a training run; add --resume (in the API resume: true) to continue it, or choose another folder',
+        );
       }
     }
     return folder;
+  }
+
+  /** The folder of a run that was begun before; undefined when there is none. Throws OutputError. */
+  static async find(path: string): Promise<RunFolder | undefined> {
+    const folder = new RunFolder(path);
+    if ((await kindOf(folder.config)) === 'file') return folder;
+    // Checks that a run can be begun there.
+    await RunFolder.claim(path);
+    return undefined;
+  }
+
+  get config(): string {
+    return this.file(NAMES.config);
+  }
+
+  get metrics(): string {
+    return this.file(NAMES.metrics);
+  }
+
+  get checkpoints(): string {
+    return this.file(NAMES.checkpoints);
   }
 
   get lossCurve(): string {
@@ -46,23 +69,21 @@ export class RunFolder {
 
   /** Starts the run's files: the frozen config and the list of files that were passed over, if any. */
   async begin(config: Config, skipped: readonly unknown[]): Promise<void> {
+    await ensureFolder(this.path);
+    // First: a folder with a config can be resumed.
+    await writeFileAtomic(this.config, [`${JSON.stringify(config, null, 2)}\n`]);
     await ensureFolder(this.file(NAMES.samples));
-    await ensureFolder(this.file(NAMES.checkpoints));
-    await writeFileAtomic(this.file(NAMES.config), [`${JSON.stringify(config, null, 2)}\n`]);
+    await ensureFolder(this.checkpoints);
     if (skipped.length > 0) {
       const lines = skipped.map((entry) => `${JSON.stringify(entry)}\n`);
       await writeFileAtomic(this.file(NAMES.skipped), [lines.join('')]);
     }
   }
 
-  async appendMetrics(lines: readonly object[]): Promise<void> {
-    if (lines.length === 0) return;
-    const path = this.file(NAMES.metrics);
-    try {
-      await appendFile(path, lines.map((line) => `${JSON.stringify(line)}\n`).join(''));
-    } catch (error) {
-      throw new OutputError(`cannot write ${path}: ${fileErrorReason(error)}`, { path }, { cause: error });
-    }
+  /** Removes what writes that were cut off have left behind. Nobody else may be writing. */
+  async sweep(): Promise<void> {
+    for (const folder of [this.path, this.file(NAMES.samples), this.checkpoints])
+      await removeTemporary(folder);
   }
 
   /** Path of a picture in samples/. */
@@ -71,7 +92,7 @@ export class RunFolder {
   }
 
   checkpoint(step: number): string {
-    return join(this.path, NAMES.checkpoints, `step-${padded(step)}.safetensors`);
+    return join(this.checkpoints, `step-${padded(step)}.safetensors`);
   }
 
   private file(name: string): string {
@@ -80,6 +101,12 @@ export class RunFolder {
 }
 
 const padded = (step: number): string => String(step).padStart(6, '0');
+
+/** Step of a checkpoint by its file's name; undefined for other files. */
+export function stepOfCheckpoint(name: string): number | undefined {
+  const step = /^step-(\d+)\.safetensors$/.exec(name)?.[1];
+  return step === undefined ? undefined : Number(step);
+}
 
 async function kindOf(path: string): Promise<'nothing' | 'file' | 'folder' | 'unusable'> {
   try {

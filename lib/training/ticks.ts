@@ -8,6 +8,14 @@ export interface LoadTick {
   total: number;
 }
 
+/** A remark: something that went wrong without ending the run, or something good to know. */
+export interface NoteTick {
+  type: 'note';
+  level: 'info' | 'warning';
+  /** One line. */
+  message: string;
+}
+
 /** The data is in memory and training begins. */
 export interface BeginTick {
   type: 'begin';
@@ -16,6 +24,10 @@ export interface BeginTick {
   /** Files that could not be used; the run folder's skipped.jsonl lists them all. */
   skipped: { path: string; reason: string }[];
   steps: number;
+  /** Steps done before, in a run that is continued; otherwise 0. */
+  step: number;
+  /** Checkpoint that the run is continued from. */
+  checkpoint?: string;
   /** Files written so far. */
   wrote: string[];
 }
@@ -29,7 +41,7 @@ export interface StepsTick {
   /** Real images seen, repetitions counted. */
   images: number;
   imagesPerSecond: number;
-  /** Seconds since training began, and about how many are left. */
+  /** Seconds of training so far, those before a break included, and about how many are left. */
   seconds: number;
   secondsLeft: number;
   /** Mean of each loss over the steps since the last tick (spec section 2). */
@@ -53,4 +65,4 @@ export interface EndTick {
 }
 
 /** What train() yields, told apart by `type`. */
-export type Tick = LoadTick | BeginTick | StepsTick | EndTick;
+export type Tick = LoadTick | NoteTick | BeginTick | StepsTick | EndTick;

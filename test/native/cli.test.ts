@@ -15,6 +15,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { CHECKSUM_KEY, seal, UNSEALED } from '../../lib/checkpoint/checksum.js';
+import { encodeSafetensors, readSafetensors } from '../../lib/checkpoint/safetensors.js';
 import { type Outcome, root, runNode } from './support.js';
 
 const small = '--image-size 8 --widths 16,16,8,8,8,4,4 --batch-size 4 --sample-count 4'.split(' ');
@@ -160,7 +162,7 @@ test('the package loads by import and by require, and trains, loads, generates a
 });
 
 describe('bad input gives one line with a code, the right status and no stack', () => {
-  beforeAll(() => {
+  beforeAll(async () => {
     mkdirSync(join(folder, 'texts'));
     writeFileSync(join(folder, 'texts/a.txt'), 'text');
     writeFileSync(join(folder, 'file'), '');
@@ -171,10 +173,12 @@ describe('bad input gives one line with a code, the right status and no stack', 
     const huge = Buffer.alloc(64);
     huge.writeBigUInt64LE(2n ** 60n);
     writeFileSync(join(folder, 'huge.safetensors'), huge);
-    // The same file with a config of another shape.
-    const whole = bytes(checkpoint);
-    const text = whole.toString('latin1').replace('[16,16,8,8,8,4,4]', '[32,16,8,8,8,4,4]');
-    writeFileSync(join(folder, 'other.safetensors'), Buffer.from(text, 'latin1'));
+    // The same tensors with a config of another shape, under a checksum of their own.
+    const { tensors, metadata } = await readSafetensors(join(folder, checkpoint));
+    const config = metadata.config?.replace('[16,16,8,8,8,4,4]', '[32,16,8,8,8,4,4]') ?? '';
+    const [header, ...data] = encodeSafetensors(tensors, { ...metadata, config, [CHECKSUM_KEY]: UNSEALED });
+    await seal(header, data);
+    writeFileSync(join(folder, 'other.safetensors'), Buffer.concat([header, ...data]));
   });
 
   const generate = (file: string) => ['generate', file, '--count', '1', '--grid', 'x.png'];

@@ -2,12 +2,13 @@ import { copyFile, mkdir, readFile, truncate, writeFile } from 'node:fs/promises
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { loadCheckpoint, networkTensors, saveCheckpoint } from '../../../lib/checkpoint/checkpoint.js';
-import { encodeSafetensors } from '../../../lib/checkpoint/safetensors.js';
+import { CHECKSUM_KEY, seal, UNSEALED } from '../../../lib/checkpoint/checksum.js';
+import { encodeSafetensors, readSafetensors } from '../../../lib/checkpoint/safetensors.js';
 import { resolveConfig } from '../../../lib/config/resolve.js';
 import { modelOptions } from '../../../lib/config/schema.js';
 import { CheckpointError } from '../../../lib/errors.js';
 import type { NativeTensor } from '../../../lib/native.js';
-import { fakeAddon, fakeTensors, tensor } from '../support/fake-addon.js';
+import { fakeAddon, fakeTensors, progress, tensor } from '../support/fake-addon.js';
 import { temporaryFolder } from '../support/temporary.js';
 
 const { addon } = fakeAddon();
@@ -18,7 +19,7 @@ async function saved(changed: NativeTensor[] = tensors, name = 'step-000012.safe
   const folder = await temporaryFolder();
   await mkdir(join(folder, 'checkpoints'));
   const path = join(folder, 'checkpoints', name);
-  await saveCheckpoint(path, { config, step: 12, images: 768, tensors: changed });
+  await saveCheckpoint(path, { config, step: 12, images: 768, ...progress, tensors: changed });
   return path;
 }
 
@@ -33,7 +34,7 @@ describe('a checkpoint', () => {
   it('comes back as it was saved', async () => {
     const path = await saved();
     const loaded = await loadCheckpoint(path, addon);
-    expect(loaded).toMatchObject({ config, step: 12, images: 768, path, damaged: [] });
+    expect(loaded).toMatchObject({ config, step: 12, images: 768, ...progress, path, damaged: [] });
     const byName = (list: readonly NativeTensor[]) => new Map(list.map((entry) => [entry.name, entry]));
     expect(byName(loaded.tensors)).toEqual(byName(tensors));
   });
@@ -127,11 +128,51 @@ describe('a checkpoint', () => {
     ],
   ])('with metadata %o is refused', async (metadata, reason) => {
     const path = join(await temporaryFolder(), 'odd.safetensors');
-    await writeFile(path, Buffer.concat(encodeSafetensors(tensors, metadata)));
+    const counted = { seconds: '0.000', data: '', recent: JSON.stringify(progress.recent) };
+    const [header, ...data] = encodeSafetensors(tensors, {
+      ...counted,
+      [CHECKSUM_KEY]: UNSEALED,
+      ...metadata,
+    });
+    await seal(header, data);
+    await writeFile(path, Buffer.concat([header, ...data]));
     expect(await failure(path)).toMatchObject({
       code: 'ERR_SAN_CHECKPOINT_FORMAT',
       message: `${path} is not a san-native checkpoint: ${reason}`,
     });
+  });
+
+  it.each([
+    ['seconds', 'long'],
+    ['recent', '{"steps":1}'],
+    ['recent', '{'],
+    ['checksum', 'none'],
+  ])('with %s = %s is refused', async (key, value) => {
+    const path = await saved();
+    const [header, ...data] = encodeSafetensors(tensors, {
+      ...(await readSafetensors(path)).metadata,
+      [key]: value,
+    });
+    await writeFile(path, Buffer.concat([header, ...data]));
+    expect((await failure(path)).message).toContain(`its metadata has ${key} = "${value}"`);
+  });
+
+  it('without a checksum is refused', async () => {
+    const path = await saved();
+    const { checksum: _, ...metadata } = (await readSafetensors(path)).metadata;
+    await writeFile(path, Buffer.concat(encodeSafetensors(tensors, metadata)));
+    expect((await failure(path)).message).toContain('its metadata lacks "checksum"');
+  });
+
+  it('with one bit flipped, in whichever byte, is refused', async () => {
+    const whole = await readFile(await saved());
+    const flipped = join(await temporaryFolder(), 'flipped.safetensors');
+    for (let at = 0; at < whole.length; at++) {
+      const bytes = Buffer.from(whole);
+      bytes.writeUInt8(bytes.readUInt8(at) ^ (1 << (at % 8)), at);
+      await writeFile(flipped, bytes);
+      expect((await failure(flipped)).code).toBe('ERR_SAN_CHECKPOINT_FORMAT');
+    }
   });
 
   it('cut anywhere is refused', async () => {

@@ -8,7 +8,7 @@ import { fields } from '../../../lib/config/fields.js';
 import { resolveConfig } from '../../../lib/config/resolve.js';
 import { modelOptions } from '../../../lib/config/schema.js';
 import type { Addon } from '../../../lib/native.js';
-import { fakeAddon, fakeTensors, someLosses, tensor } from '../support/fake-addon.js';
+import { fakeAddon, fakeTensors, progress, someLosses, tensor } from '../support/fake-addon.js';
 import { temporaryFolder } from '../support/temporary.js';
 
 const native = vi.hoisted(() => ({ addon: undefined as Addon | undefined }));
@@ -60,7 +60,7 @@ async function checkpointFile(changed?: (name: string) => boolean): Promise<stri
   const tensors = fakeTensors(modelOptions(config)).map((entry) =>
     changed?.(entry.name) ? tensor(entry.name, [3]) : entry,
   );
-  await saveCheckpoint(path, { config, step: 5, images: 10, tensors });
+  await saveCheckpoint(path, { config, step: 5, images: 10, ...progress, tensors });
   return path;
 }
 

@@ -5,7 +5,7 @@ import { resolveConfig } from '../../../lib/config/resolve.js';
 import { modelOptions } from '../../../lib/config/schema.js';
 import { San } from '../../../lib/generation/san.js';
 import type { Addon, ImageBatch, LatentBatch } from '../../../lib/native.js';
-import { fakeAddon, fakeTensors } from '../support/fake-addon.js';
+import { fakeAddon, fakeTensors, progress } from '../support/fake-addon.js';
 import { temporaryFolder } from '../support/temporary.js';
 
 const native = vi.hoisted(() => ({ addon: undefined as Addon | undefined }));
@@ -25,7 +25,8 @@ async function load(): Promise<San> {
   const config = resolveConfig([
     { source: '', values: { imageSize: 16, imageChannels: 1, baseWidth: 4, maxWidth: 8 } },
   ]);
-  await saveCheckpoint(path, { config, step: 5, images: 10, tensors: fakeTensors(modelOptions(config)) });
+  const tensors = fakeTensors(modelOptions(config));
+  await saveCheckpoint(path, { config, step: 5, images: 10, ...progress, tensors });
   return San.load(path);
 }
 

@@ -22,6 +22,9 @@ export const someLosses = (value = 1): Losses => ({
   gp: 0,
 });
 
+/** What a checkpoint says besides counters, config and tensors. */
+export const progress = { seconds: 1.5, dataHash: 'abc', recent: { steps: 2, losses: someLosses(3.25) } };
+
 /** Two parameters whose shapes depend on the model. */
 export const fakeParameters = ({ latentChannels, widths }: ModelOptions): ParameterInfo[] => [
   { name: 'kernel.latent', shape: [latentChannels, widths[0] ?? 0, 1, 1] },
@@ -65,12 +68,13 @@ export class FakeTrainer implements NativeTrainer {
   weights = 0.5;
   private readonly model: ModelOptions;
   private readonly settings: FakeTrainerSettings;
-  private step = 0;
+  private step: number;
   private interrupted = false;
 
-  constructor(model: ModelOptions, settings: FakeTrainerSettings = {}) {
+  constructor(model: ModelOptions, settings: FakeTrainerSettings = {}, step = 0) {
     this.model = model;
     this.settings = settings;
+    this.step = step;
   }
 
   async run({ steps }: { steps: number }): Promise<StepReport> {
@@ -121,7 +125,7 @@ export function fakeAddon(settings: FakeTrainerSettings = {}) {
       throw new Error('not faked');
     },
     createTrainer: async (options) => {
-      const trainer = new FakeTrainer(options.model, settings);
+      const trainer = new FakeTrainer(options.model, settings, options.state?.step);
       trainers.push(trainer);
       trainerOptions.push(options);
       return trainer;

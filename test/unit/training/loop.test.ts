@@ -6,7 +6,7 @@ import { resolveConfig } from '../../../lib/config/resolve.js';
 import { type ConfigInput, modelOptions } from '../../../lib/config/schema.js';
 import { trainingLoop } from '../../../lib/training/loop.js';
 import { RunFolder } from '../../../lib/training/run-folder.js';
-import type { EndTick, StepsTick } from '../../../lib/training/ticks.js';
+import type { EndTick, NoteTick, StepsTick } from '../../../lib/training/ticks.js';
 import { FakeTrainer, type FakeTrainerSettings, fakeAddon, someLosses } from '../support/fake-addon.js';
 import { temporaryFolder } from '../support/temporary.js';
 
@@ -21,14 +21,18 @@ async function setUp(values: ConfigInput, settings: FakeTrainerSettings = {}, si
   const folder = await RunFolder.claim(path);
   await folder.begin(config, []);
   const trainer = new FakeTrainer(modelOptions(config), settings);
-  return { path, trainer, loop: trainingLoop({ trainer, config, folder, signal }) };
+  return { path, trainer, loop: trainingLoop({ trainer, config, folder, dataHash: 'abc', signal }) };
 }
 
-async function collect(loop: AsyncIterable<StepsTick | EndTick>) {
-  const ticks: (StepsTick | EndTick)[] = [];
-  for await (const tick of loop) ticks.push(tick);
-  const end = ticks.pop() as EndTick;
-  return { steps: ticks as StepsTick[], end };
+async function collect(loop: AsyncIterable<NoteTick | StepsTick | EndTick>) {
+  const [steps, notes]: [StepsTick[], NoteTick[]] = [[], []];
+  let end: EndTick | undefined;
+  for await (const tick of loop) {
+    if (tick.type === 'steps') steps.push(tick);
+    else if (tick.type === 'note') notes.push(tick);
+    else end = tick;
+  }
+  return { steps, notes, end: end as EndTick };
 }
 
 async function metrics(path: string): Promise<Record<string, number>[]> {
@@ -136,7 +140,8 @@ describe('trainingLoop', () => {
   it('writes no checkpoint of tensors that are not finite', async () => {
     const { loop, path, trainer } = await setUp({ steps: 20, checkpointEvery: 10 });
     const failed = (async () => {
-      for await (const tick of loop) if (tick.step >= 10) trainer.weights = Number.POSITIVE_INFINITY;
+      for await (const tick of loop)
+        if (tick.type === 'steps' && tick.step >= 10) trainer.weights = Number.POSITIVE_INFINITY;
     })();
     await expect(failed).rejects.toMatchObject({
       code: 'ERR_SAN_NON_FINITE',
@@ -157,7 +162,7 @@ describe('RunFolder', () => {
     );
     await expect(RunFolder.claim(folder)).rejects.toMatchObject({
       code: 'ERR_SAN_OUTPUT',
-      message: `${folder} already holds a training run; choose another folder or remove it`,
+      message: `${folder} already holds a training run; add --resume (in the API resume: true) to continue it, or choose another folder`,
     });
     await mkdir(join(folder, 'other'));
     await expect(RunFolder.claim(join(folder, 'other'))).resolves.toBeInstanceOf(RunFolder);

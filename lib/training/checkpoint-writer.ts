@@ -1,0 +1,110 @@
+import { readdir, rm } from 'node:fs/promises';
+import { basename } from 'node:path';
+import { type Checkpoint, saveCheckpoint } from '../checkpoint/checkpoint.js';
+import type { Config } from '../config/schema.js';
+import { SanError } from '../errors.js';
+import type { NativeTrainer } from '../native.js';
+import { firstNonFinite } from './finite.js';
+import { type RunFolder, stepOfCheckpoint } from './run-folder.js';
+
+/** What a checkpoint says besides the trainer's state. */
+export type Progress = Pick<Checkpoint, 'seconds' | 'recent'>;
+
+export interface CheckpointWriterOptions {
+  trainer: NativeTrainer;
+  config: Config;
+  folder: RunFolder;
+  dataHash: string;
+  /** Checkpoint that the run goes on from. */
+  latest?: string | undefined;
+  /** Damaged files of the run, which the next whole checkpoint replaces. */
+  damaged?: readonly string[] | undefined;
+}
+
+/**
+ * Writes a run's checkpoints. Only the copy of the state is waited for; it goes to the disk while training goes on,
+ * one file at a time. Older checkpoints are removed once a newer one is safe.
+ */
+export class CheckpointWriter {
+  /** Path of the newest checkpoint on the disk. */
+  latest: string | undefined;
+  private readonly options: CheckpointWriterOptions;
+  private damaged: readonly string[];
+  private writing: Promise<void> = Promise.resolve();
+  private written: string[] = [];
+  private failures: unknown[] = [];
+
+  constructor(options: CheckpointWriterOptions) {
+    this.options = options;
+    this.latest = options.latest;
+    this.damaged = options.damaged ?? [];
+  }
+
+  /** Copies the state of now and begins to write it, after any file that is still being written. */
+  async begin(step: number, progress: Progress): Promise<void> {
+    await this.writing;
+    if (this.options.folder.checkpoint(step) === this.latest) return;
+    const { tensors } = await this.options.trainer.state();
+    const { config, dataHash } = this.options;
+    const checkpoint = { config, step, images: step * config.batchSize, ...progress, dataHash, tensors };
+    this.writing = this.save(checkpoint).catch((error: unknown) => {
+      this.failures.push(error);
+    });
+  }
+
+  /** Until nothing is being written any more. Never rejects: results() tells. */
+  settled(): Promise<void> {
+    return this.writing;
+  }
+
+  /** What was written and what went wrong since the last call. */
+  results(): { wrote: string[]; failures: unknown[] } {
+    const { written: wrote, failures } = this;
+    this.written = [];
+    this.failures = [];
+    return { wrote, failures };
+  }
+
+  /** Refuses tensors that have gone bad, so that every file is a good one. */
+  private async save(checkpoint: Checkpoint): Promise<void> {
+    const { step, tensors } = checkpoint;
+    const bad = await firstNonFinite(tensors);
+    if (bad !== undefined) {
+      throw new SanError(
+        'ERR_SAN_NON_FINITE',
+        `tensor ${bad} holds a value that is not finite at step ${step}; training stopped, earlier checkpoints are unharmed`,
+        { field: bad },
+      );
+    }
+    const path = this.options.folder.checkpoint(step);
+    await saveCheckpoint(path, checkpoint);
+    this.latest = path;
+    this.written.push(path);
+    await this.removeOld(step);
+  }
+
+  /** Leaves alone what is newer than `step`, which is damaged or of another course of the run. */
+  private async removeOld(step: number): Promise<void> {
+    const { config, folder } = this.options;
+    const names = await readdir(folder.checkpoints).catch(() => []);
+    const steps = names
+      .flatMap((name) => stepOfCheckpoint(name) ?? [])
+      .filter((other) => other <= step)
+      .filter((other) => !this.damaged.includes(folder.checkpoint(other)) || other === step);
+    const old = stepsToRemove(steps, config).map((other) => folder.checkpoint(other));
+    const replaced = this.damaged.filter((path) => basename(path) !== basename(folder.checkpoint(step)));
+    this.damaged = [];
+    // One that cannot be removed takes up room and does no other harm.
+    for (const path of [...old, ...replaced]) await rm(path, { force: true }).catch(() => {});
+  }
+}
+
+/** Which of some checkpoints, by their steps, are kept neither as one of the last nor as one of every so many steps. */
+export function stepsToRemove(
+  steps: readonly number[],
+  { keepLast, keepEvery }: Pick<Config, 'keepLast' | 'keepEvery'>,
+): number[] {
+  if (keepLast === 0) return [];
+  const older = steps.toSorted((a, b) => b - a).slice(keepLast);
+  return older.filter((step) => keepEvery === 0 || step % keepEvery !== 0);
+}

@@ -1,0 +1,67 @@
+import { appendFile, readFile, truncate } from 'node:fs/promises';
+import { OutputError } from '../errors.js';
+import { fileErrorReason, writeFileAtomic } from '../files.js';
+
+/** A line of metrics.jsonl: a step and numbers under names. */
+export type MetricsLine = { step: number } & Record<string, unknown>;
+
+/** metrics.jsonl of a run. A line is written whole or not at all, and none is lost while the disk is full. */
+export class MetricsFile {
+  /** Lines of the run so far that stay. */
+  readonly kept: readonly MetricsLine[];
+  private readonly path: string;
+  /** Bytes of whole lines. */
+  private size: number;
+  private waiting = '';
+  private torn = false;
+
+  private constructor(path: string, kept: readonly MetricsLine[], size: number) {
+    this.path = path;
+    this.kept = kept;
+    this.size = size;
+  }
+
+  /** Keeps the lines of steps up to `lastStep` and cuts off the others. Throws OutputError. */
+  static async open(path: string, lastStep: number): Promise<MetricsFile> {
+    const before = await readFile(path, 'utf8').catch((error: unknown) => {
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+      throw new OutputError(`cannot read ${path}: ${fileErrorReason(error)}`, { path }, { cause: error });
+    });
+    if (before === undefined) return new MetricsFile(path, [], 0);
+    const lines = before.split('\n').flatMap((text) => {
+      const line = parseLine(text);
+      return line !== undefined && line.step <= lastStep ? [{ text, line }] : [];
+    });
+    const after = lines.map(({ text }) => `${text}\n`).join('');
+    if (after !== before) await writeFileAtomic(path, [after]);
+    const kept = lines.map(({ line }) => line);
+    return new MetricsFile(path, kept, Buffer.byteLength(after));
+  }
+
+  /** Throws OutputError; the lines then go with the next ones. */
+  async append(lines: readonly MetricsLine[]): Promise<void> {
+    this.waiting += lines.map((line) => `${JSON.stringify(line)}\n`).join('');
+    if (this.waiting === '') return;
+    try {
+      if (this.torn) await truncate(this.path, this.size);
+      this.torn = true;
+      await appendFile(this.path, this.waiting);
+      this.torn = false;
+    } catch (error) {
+      const { path } = this;
+      throw new OutputError(`cannot write ${path}: ${fileErrorReason(error)}`, { path }, { cause: error });
+    }
+    this.size += Buffer.byteLength(this.waiting);
+    this.waiting = '';
+  }
+}
+
+/** Undefined for a line that was cut while it was written. */
+function parseLine(text: string): MetricsLine | undefined {
+  try {
+    const line = JSON.parse(text) as MetricsLine | null;
+    return typeof line?.step === 'number' ? line : undefined;
+  } catch {
+    return undefined;
+  }
+}

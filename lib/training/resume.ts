@@ -1,0 +1,67 @@
+/** Taking up a run again: its config, its newest whole checkpoint, and what must not differ. */
+import { type LoadedCheckpoint, loadCheckpoint } from '../checkpoint/checkpoint.js';
+import { readConfigFile } from '../config/file.js';
+import { type ConfigLayer, resolveConfig } from '../config/resolve.js';
+import { type Config, type ConfigKey, keyGroups } from '../config/schema.js';
+import { CheckpointError, ConfigError, DataError } from '../errors.js';
+import type { Addon } from '../native.js';
+import type { RunFolder } from './run-folder.js';
+
+export interface FoundRun {
+  config: Config;
+  /** Absent when the run was ended before its first checkpoint. */
+  checkpoint?: LoadedCheckpoint;
+}
+
+/** Settings of a run that may differ from its beginning: they do not change what a step computes. */
+const CHANGEABLE = new Set(Object.keys(keyGroups.Run).filter((key) => key !== 'batchSize' && key !== 'seed'));
+
+/**
+ * The run in `folder`, with `layers` of settings over its own. Throws ConfigError when they contradict it, and
+ * CheckpointError when it has checkpoints, but none is whole.
+ */
+export async function findRun(
+  folder: RunFolder,
+  layers: readonly ConfigLayer[],
+  addon: Pick<Addon, 'parameters'>,
+): Promise<FoundRun> {
+  const frozen = await readConfigFile(folder.config);
+  const given = Object.assign({}, ...layers.map(({ values }) => values)) as Record<string, unknown>;
+  refuseChanges(frozen.values, given, `the run in ${folder.path} has`);
+  const config = resolveConfig([frozen, ...layers]);
+  try {
+    const checkpoint = await loadCheckpoint(folder.path, addon);
+    refuseChanges(checkpoint.config, { ...config }, `${checkpoint.path} was made with`);
+    return { config, checkpoint };
+  } catch (error) {
+    if (error instanceof CheckpointError && error.code === 'ERR_SAN_CHECKPOINT_NOT_FOUND') return { config };
+    throw error;
+  }
+}
+
+/** Names the first setting that is not what it was, with both values. */
+function refuseChanges(
+  before: Readonly<Record<string, unknown>> | Config,
+  now: Readonly<Record<string, unknown>>,
+  owner: string,
+): void {
+  for (const [key, value] of Object.entries(now)) {
+    if (value === undefined || CHANGEABLE.has(key) || !(key in before)) continue;
+    const old = before[key as ConfigKey];
+    if (JSON.stringify(old) === JSON.stringify(value)) continue;
+    throw new ConfigError(
+      `${key} = ${JSON.stringify(value)}: ${owner} ${key} = ${JSON.stringify(old)}, which cannot change in a run; leave it as it was, or begin a new run`,
+      { field: key, value },
+    );
+  }
+}
+
+/** Throws DataError when a run was begun on other images. */
+export function requireSameData(data: string, hash: string, { path, dataHash }: LoadedCheckpoint): void {
+  if (hash === dataHash) return;
+  throw new DataError(
+    'ERR_SAN_DATA_CHANGED',
+    `the images of ${data} are not those that ${path} was trained on (hash ${hash.slice(0, 12)}, was ${dataHash.slice(0, 12)}); name the same data, or begin a new run`,
+    { path: data, field: 'data' },
+  );
+}

@@ -1,0 +1,180 @@
+import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import sharp from 'sharp';
+import { beforeEach, describe, expect, it, vi } from 'vitest';
+import type { Addon } from '../../../lib/native.js';
+import { stepsToRemove } from '../../../lib/training/checkpoint-writer.js';
+import type { Tick } from '../../../lib/training/ticks.js';
+import { type TrainControl, type TrainOptions, train } from '../../../lib/training/train.js';
+import { fakeAddon, someLosses } from '../support/fake-addon.js';
+import { temporaryFolder } from '../support/temporary.js';
+
+const native = vi.hoisted(() => ({ addon: undefined as Addon | undefined }));
+vi.mock('../../../lib/native.js', async (original) => ({
+  ...(await original()),
+  loadAddon: () => native.addon,
+}));
+
+let fake: ReturnType<typeof fakeAddon>;
+let options: TrainOptions;
+beforeEach(async () => {
+  fake = fakeAddon({ lossesAt: (step) => someLosses(1 / step) });
+  native.addon = fake.addon;
+  const folder = await temporaryFolder();
+  const data = join(folder, 'data');
+  await mkdir(data);
+  for (let i = 0; i < 3; i++) {
+    const image = sharp({
+      create: { width: 8, height: 8, channels: 3, background: { r: i * 40, g: 0, b: 0 } },
+    });
+    await image.png().toFile(join(data, `${i}.png`));
+  }
+  options = { data, out: join(folder, 'run'), imageSize: 16, baseWidth: 4, maxWidth: 8, batchSize: 2 };
+  options = { ...options, sampleCount: 4, steps: 30, logEvery: 4, checkpointEvery: 7, sampleEvery: 10 };
+});
+
+async function ticksOf(changes: Partial<TrainOptions> = {}, control: TrainControl = {}): Promise<Tick[]> {
+  const ticks = [];
+  for await (const tick of train({ ...options, ...changes }, control)) ticks.push(tick);
+  return ticks;
+}
+
+/** Trains up to a step and leaves as a kill would: without the checkpoint of an end. */
+async function brokenOffAt(step: number): Promise<void> {
+  for await (const tick of train(options)) if (tick.type === 'steps' && tick.step >= step) break;
+}
+
+const read = async (name: string) =>
+  (await readFile(join(options.out, name), 'utf8')).replaceAll(/"seconds":[^,]*/g, '"seconds":0');
+const checkpoints = async () => (await readdir(join(options.out, 'checkpoints'))).sort();
+
+describe('a resumed run', () => {
+  it('goes on from the newest checkpoint and leaves the files of an unbroken one', async () => {
+    await ticksOf();
+    const [metrics, curve, kept] = [
+      await read('metrics.jsonl'),
+      await read('losses.svg'),
+      await checkpoints(),
+    ];
+    await rm(options.out, { recursive: true });
+    await brokenOffAt(18);
+    await writeFile(join(options.out, 'checkpoints/.san-1f.tmp'), 'half of a file');
+    const ticks = await ticksOf({ resume: true });
+    expect(fake.trainerOptions.at(-1)?.state?.step).toBe(14);
+    expect(ticks.find(({ type }) => type === 'begin')).toMatchObject({
+      step: 14,
+      checkpoint: join(options.out, 'checkpoints/step-000014.safetensors'),
+    });
+    expect(ticks.at(-1)).toMatchObject({ stopped: 'finished', step: 30, images: 60 });
+    expect([await read('metrics.jsonl'), await read('losses.svg'), await checkpoints()]).toEqual([
+      metrics,
+      curve,
+      kept,
+    ]);
+    expect(kept).toEqual(['step-000021.safetensors', 'step-000028.safetensors', 'step-000030.safetensors']);
+    expect(await readdir(options.out)).not.toContain('run.lock');
+  });
+
+  it('begins where there is no run, and at step 0 where there is no checkpoint', async () => {
+    expect(await ticksOf({ resume: true, steps: 5 })).toContainEqual({
+      type: 'note',
+      level: 'info',
+      message: `there is no run in ${options.out} yet; beginning one`,
+    });
+    await rm(options.out, { recursive: true });
+    await brokenOffAt(3);
+    const ticks = await ticksOf({ resume: true });
+    expect(ticks.find(({ type }) => type === 'begin')).toMatchObject({ step: 0 });
+    expect((await read('metrics.jsonl')).trim().split('\n')).toHaveLength(8);
+  });
+
+  it('takes its own settings; those that are no mathematics may change', async () => {
+    await brokenOffAt(10);
+    const { data, out } = options;
+    for await (const _ of train({ data, out, resume: true, steps: 12, keepLast: 1, threads: 1 }));
+    expect(JSON.parse(await read('config.json'))).toMatchObject({ steps: 12, keepLast: 1, imageSize: 16 });
+    expect(await checkpoints()).toEqual(['step-000012.safetensors']);
+  });
+
+  it.each<[Partial<TrainOptions>, string]>([
+    [{ lambda: 0.75 }, 'lambda = 0.75: the run in RUN has lambda = 0.5'],
+    [{ seed: 2 }, 'seed = 2: the run in RUN has seed = 1'],
+    [{ imageSize: 32 }, 'imageSize = 32: the run in RUN has imageSize = 16'],
+    [{ preset: 'paper' }, 'pairing = "random": the run in RUN has pairing = "cycle"'],
+  ])('is refused with %o', async (changes, message) => {
+    await brokenOffAt(8);
+    await expect(ticksOf({ ...changes, resume: true })).rejects.toMatchObject({
+      code: 'ERR_SAN_CONFIG',
+      message: `${message.replace('RUN', options.out)}, which cannot change in a run; leave it as it was, or begin a new run`,
+    });
+    await ticksOf({ resume: true });
+  });
+
+  it('is refused with other images', async () => {
+    await brokenOffAt(8);
+    await rm(join(options.data, '0.png'));
+    await expect(ticksOf({ resume: true })).rejects.toMatchObject({ code: 'ERR_SAN_DATA_CHANGED' });
+  });
+
+  it('names damaged checkpoints, and replaces them', async () => {
+    await brokenOffAt(21);
+    const damaged = join(options.out, 'checkpoints/step-000999.safetensors');
+    await writeFile(damaged, 'no checkpoint');
+    const ticks = await ticksOf({ resume: true });
+    expect(ticks.filter(({ type }) => type === 'note')).toEqual([
+      { type: 'note', level: 'warning', message: expect.stringContaining(damaged) },
+    ]);
+    expect(await checkpoints()).not.toContain('step-000999.safetensors');
+  });
+
+  it('that is finished takes no step', async () => {
+    await ticksOf();
+    const trainers = fake.trainers.length;
+    const ticks = await ticksOf({ resume: true });
+    expect(ticks.map(({ type }) => type)).toEqual(['note', 'end']);
+    expect(ticks.at(-1)).toMatchObject({ stopped: 'finished', step: 30, steps: 30, images: 60 });
+    expect(fake.trainers).toHaveLength(trainers);
+  });
+});
+
+describe('checkpoints', () => {
+  it('are written when asked for', async () => {
+    let asked = 0;
+    const ticks = await ticksOf({ checkpointEvery: 0 }, { checkpointWanted: () => asked++ === 0 });
+    expect(asked).toBeGreaterThan(1);
+    expect(await checkpoints()).toEqual(['step-000001.safetensors', 'step-000030.safetensors']);
+    const wrote = ticks.flatMap((tick) => (tick.type === 'steps' ? tick.wrote : []));
+    expect(wrote).toContain(join(options.out, 'checkpoints/step-000001.safetensors'));
+  });
+
+  it('that cannot be written become warnings, and the last one an error', async () => {
+    const ticks: Tick[] = [];
+    const run = (async () => {
+      for await (const tick of train(options)) {
+        ticks.push(tick);
+        if (tick.type !== 'begin') continue;
+        await rm(join(options.out, 'checkpoints'), { recursive: true });
+        await writeFile(join(options.out, 'checkpoints'), 'in the way');
+      }
+    })();
+    await expect(run).rejects.toMatchObject({
+      code: 'ERR_SAN_OUTPUT',
+      message: expect.stringContaining('step-000030'),
+    });
+    expect(ticks).toContainEqual({
+      type: 'note',
+      level: 'warning',
+      message: expect.stringMatching(/^cannot write .*; training goes on, a checkpoint will be tried again$/),
+    });
+    expect(ticks.at(-1)).toMatchObject({ type: 'steps', step: 30 });
+    expect(await readdir(options.out)).not.toContain('run.lock');
+  });
+
+  it('are kept by number and by multiples', () => {
+    const steps = [10, 50, 20, 30, 40];
+    expect(stepsToRemove(steps, { keepLast: 0, keepEvery: 0 })).toEqual([]);
+    expect(stepsToRemove(steps, { keepLast: 9, keepEvery: 0 })).toEqual([]);
+    expect(stepsToRemove(steps, { keepLast: 2, keepEvery: 0 })).toEqual([30, 20, 10]);
+    expect(stepsToRemove(steps, { keepLast: 1, keepEvery: 20 })).toEqual([30, 10]);
+  });
+});
