@@ -61,10 +61,11 @@ test('an uncaught error in a worker', async () => {
 
 test('worker.terminate() in mid-training, and the main thread trains on', async () => {
   const outcome = await runNode(`
-    ${inWorker("parentPort.postMessage('up');")}
     ${prelude}
     trainer.interrupt();
     await training;
+    // Only now: all work of a process shares one thread, and the worker's run has no end.
+    ${inWorker("parentPort.postMessage('up');")}
     await new Promise((resolve) => worker.once('message', resolve));
     await new Promise((resolve) => setTimeout(resolve, 100));
     await worker.terminate();
