@@ -25,6 +25,12 @@ export interface ImageBatch {
   shape: [number, number, number, number];
 }
 
+/** Features of images for the metrics, shape [N, D], C-contiguous. */
+export interface FeatureBatch {
+  data: Float32Array;
+  shape: [number, number];
+}
+
 /** Batch of latents, shape [N, Zc, Sz, Sz], C-contiguous. */
 export interface LatentBatch {
   data: Float32Array;
@@ -98,12 +104,34 @@ export interface TrainerOptions {
   images?: ImageBatch;
   /** Continue from this state: every tensor that state() names, or the parameters alone (spec section 5). */
   state?: TrainerState;
+  /** Faults to be made on purpose; for tests. */
+  faults?: TrainerFaults;
+}
+
+/** Steps, counted from 1, in which something goes wrong; for tests. Each fault happens once. */
+export interface TrainerFaults {
+  /** The first gradient of the generator gets a NaN. */
+  nanGradient?: number[];
+  /** An allocation fails. */
+  outOfMemory?: number[];
+}
+
+/** What may change from step to step, in place of the constants in OptimizerOptions and LossOptions. */
+export interface StepSchedule {
+  /** One value for each step of the call, in each array. Ranges are those of the constants. */
+  learningRate: Float64Array;
+  lambda: Float64Array;
+  emaDecay: Float64Array;
+  /** Above 0 where LossOptions.repulsionWeight is; without effect otherwise. */
+  repulsionWeight: Float64Array;
 }
 
 /** Everything that changes while training: tensors under the spec's names, plus AdamW's moments. */
 export interface TrainerState {
-  /** Steps done so far. */
+  /** Steps done so far, skipped ones included. */
   step: number;
+  /** Steps skipped so far, for something in them was not finite. AdamW's bias correction leaves them out. */
+  skipped: number;
   tensors: NativeTensor[];
 }
 
@@ -117,8 +145,19 @@ export interface StepReport {
   step: number;
   /** One entry for each step of this call, oldest first; fewer than asked for after interrupt(). */
   losses: Losses[];
+  /** Steps of this call that changed nothing, for a loss or gradient was not finite. */
+  skipped: SkippedStep[];
   /** Wall-clock time of these steps. */
   seconds: number;
+  /** What LibTorch warned of since the last call, in any trainer; each text once a process. */
+  warnings: string[];
+}
+
+export interface SkippedStep {
+  /** Counted from 1: the value of StepReport.step after it. */
+  step: number;
+  /** The first that was not finite: "loss lgd", or "gradient of kernel.latent in the generator". */
+  what: string;
 }
 
 /** Inputs that replace everything random in one step; for parity tests. All [B, ...], in the trainer's dtype. */
@@ -150,15 +189,21 @@ export interface SampleOptions {
 /** A training run in native memory. Methods queue on the engine thread and run in order. */
 export interface NativeTrainer {
   /** Takes `steps` training steps on the images given at creation; returns early after interrupt(). */
-  run(options: { steps: number }): Promise<StepReport>;
+  run(options: { steps: number; schedule?: StepSchedule }): Promise<StepReport>;
   /** Makes the running or next queued run() return after the step under way. Synchronous, any time. */
   interrupt(): void;
   /** One step on given inputs, with gradients. */
   stepOn(inputs: FixedInputs): Promise<FixedStepReport>;
   /** Draws images with the moving average (`ema`, default true) or the raw weights. */
   generate(options: SampleOptions & { ema?: boolean }): Promise<ImageBatch>;
+  /** Images from given latents [N, Zc, Sz, Sz], with the moving average. */
+  decode(options: { latents: LatentBatch }): Promise<ImageBatch>;
+  /** Latents of images [N, S, S, C]. */
+  reverse(options: { images: ImageBatch }): Promise<LatentBatch>;
   /** A copy of the whole state. */
   state(): Promise<TrainerState>;
+  /** Goes back, or on, to a state as at creation; to the seed's initial values when none is given. */
+  restore(options: { state?: TrainerState }): Promise<void>;
   /** Frees native memory; later calls reject with ERR_SAN_DISPOSED. Idempotent. */
   dispose(): Promise<void>;
 }
@@ -186,6 +231,45 @@ export interface NativeNetwork {
   dispose(): Promise<void>;
 }
 
+/** A TorchScript module that gives features of images. */
+export interface ExtractorOptions {
+  /** A file of torch.jit.save. */
+  path: string;
+  /** Width and height that images are resized to (bicubic, antialiased) before; default none. */
+  size?: number;
+  /**
+   * What the 8-bit values 0 to 255 become. Default 0 to 255. A module whose forward has an argument `return_features`
+   * gets it as true, as NVIDIA's inception-2015-12-05.pt wants. Grey images become three equal channels.
+   */
+  range?: [number, number];
+  threads?: number;
+}
+
+export interface NativeExtractor {
+  /**
+   * Features of images [N, S, S, C], in batches of 64; further dimensions of the output are averaged over. Rejects
+   * with ERR_SAN_EXTRACTOR when the module fails on them or gives something else than (N, D) or (N, D, H, W).
+   */
+  features(options: { images: ImageBatch }): Promise<FeatureBatch>;
+  dispose(): Promise<void>;
+}
+
+/** Sliced Wasserstein distance at one level of the Laplacian pyramids. */
+export interface LevelDistance {
+  /** Width and height of the level in pixels. */
+  size: number;
+  distance: number;
+}
+
+export interface LatentStatistics {
+  /** Root mean square, over the dimensions, of the mean; 0 for the prior. */
+  mean: number;
+  /** Root mean square, over the dimensions, of the variance minus 1; 0 for the prior. */
+  variance: number;
+  /** Root mean square of the covariances of two different dimensions; 0 for the prior, or where there is one dimension. */
+  covariance: number;
+}
+
 export interface ParameterInfo {
   name: string;
   shape: number[];
@@ -209,6 +293,46 @@ export interface Addon {
   latents(options: SampleOptions & { latentChannels: number; latentSize: number }): LatentBatch;
   createTrainer(options: TrainerOptions): Promise<NativeTrainer>;
   createNetwork(options: NetworkOptions): Promise<NativeNetwork>;
+  /** Rejects with ERR_SAN_EXTRACTOR when the file is not a TorchScript module. */
+  createExtractor(options: ExtractorOptions): Promise<NativeExtractor>;
+  /**
+   * Multi-scale sliced Wasserstein distance (Karras et al. 2018, section 5), times 1000 as there: at each level of the
+   * Laplacian pyramids, down to 16 pixels, between patches of 7x7 pixels, normalised per channel. Both batches of one
+   * shape; images of at least 16 pixels. Finest level first.
+   */
+  slicedWasserstein(options: {
+    real: ImageBatch;
+    fake: ImageBatch;
+    /** Keys patches and directions. */
+    seed: number;
+    /** Default 64. */
+    patchesPerImage?: number;
+    /** Default 512. */
+    directions?: number;
+  }): Promise<LevelDistance[]>;
+  /** Frechet distance of the normal distributions with the features' means and covariances (Heusel et al. 2017). */
+  frechetDistance(options: { real: FeatureBatch; fake: FeatureBatch }): Promise<number>;
+  /**
+   * Kernel inception distance (Binkowski et al. 2018): the unbiased squared MMD with the kernel (x.y / D + 1)^3, mean
+   * over random subsets.
+   */
+  kernelDistance(options: {
+    real: FeatureBatch;
+    fake: FeatureBatch;
+    seed: number;
+    /** Default 100. */
+    subsets?: number;
+    /** Default 1000; at most the smaller count. The whole, in one subset, where that is no more. */
+    subsetSize?: number;
+  }): Promise<number>;
+  /** Improved precision and recall (Kynkaanniemi et al. 2019), by distances to the k-th neighbour; default 3. */
+  precisionRecall(options: {
+    real: FeatureBatch;
+    fake: FeatureBatch;
+    neighbours?: number;
+  }): Promise<{ precision: number; recall: number }>;
+  /** How far latents [N, Zc, Sz, Sz], N >= 2, are from the prior N(0, 1); unbiased estimates. */
+  latentStatistics(options: { latents: LatentBatch }): Promise<LatentStatistics>;
 }
 
 /** What the compiled file itself exports: one function, given the class of the errors to throw. */

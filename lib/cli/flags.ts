@@ -19,7 +19,9 @@ export function configFromFlags(argv: Readonly<Record<string, unknown>>): Record
     const text = argv[flagName(key)];
     if (typeof text !== 'string') return [];
     if (kind === 'text') return [[key, text]];
-    return [[key, kind === 'list' ? text.split(',').map(toNumber) : toNumber(text)]];
+    const parts = text.split(',').map((part) => part.trim());
+    if (kind === 'texts') return [[key, text.trim() === '' ? [] : parts]];
+    return [[key, kind === 'numbers' ? parts.map(toNumber) : toNumber(text)]];
   });
   return Object.fromEntries(given);
 }
@@ -34,7 +36,7 @@ function toOption({ group, description, expected, kind, default: value }: Field)
   return {
     requiresArg: true,
     group: `${group}:`,
-    describe: `${description}; ${kind === 'list' ? `${range}, with commas between` : range}`,
+    describe: `${description}; ${kind === 'numbers' ? `${range}, with commas between` : range}`,
     defaultDescription: value,
   };
 }

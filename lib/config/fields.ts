@@ -7,7 +7,7 @@ export interface Field {
   /** Heading in the help text. */
   group: string;
   description: string;
-  kind: 'number' | 'text' | 'list';
+  kind: 'number' | 'text' | 'numbers' | 'texts';
   /** What is acceptable, to follow the word "expected": "a number from 0 to 1". */
   expected: string;
   /** The default, or where it comes from, in words. */
@@ -40,7 +40,7 @@ function listFields(): Field[] {
 }
 
 function kindOf(schema: JsonSchema): Field['kind'] {
-  if (schema.type === 'array') return 'list';
+  if (schema.type === 'array') return (schema.items as JsonSchema).type === 'string' ? 'texts' : 'numbers';
   return schema.type === 'string' ? 'text' : 'number';
 }
 

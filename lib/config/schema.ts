@@ -4,7 +4,7 @@
  * Formulas and symbols: spec sections 1 to 3.
  */
 import { z } from 'zod';
-import type { LossOptions, ModelOptions, OptimizerOptions } from '../native.js';
+import { LOSS_NAMES, type LossOptions, type ModelOptions, type OptimizerOptions } from '../native.js';
 import type { Architecture } from './architecture.js';
 
 const whole = (min: number, max: number) => z.int().min(min).max(max);
@@ -13,6 +13,23 @@ const weight = (value: number) => real(0, 1e6).default(value);
 const ratio = (value: number) => z.number().gt(0).max(1).default(value);
 /** The largest number of steps, and of steps between two events. */
 const LONGEST = 1e9;
+const course = (description: string) =>
+  z.enum(['constant', 'linear', 'cosine']).default('constant').describe(description);
+/** Numbers that a run measures besides its losses: lib/metrics says what each is. */
+export const METRIC_NAMES = [
+  'swd',
+  'reconstruction',
+  'latentMean',
+  'latentVariance',
+  'latentCovariance',
+  'fd',
+  'kid',
+  'precision',
+  'recall',
+] as const;
+export type MetricName = (typeof METRIC_NAMES)[number];
+/** Of these a larger value is a better one. */
+export const LARGER_IS_BETTER: ReadonlySet<string> = new Set<MetricName>(['precision', 'recall']);
 
 const imageKeys = {
   imageSize: whole(4, 1024).default(32).describe('Width and height of the images in pixels'),
@@ -94,6 +111,32 @@ const optimizerKeys = {
     .describe("Decay per step of the moving average of G's weights"),
 };
 
+/** What the constants above become from step to step: lib/training/schedule.ts has the formulas. */
+const scheduleKeys = {
+  learningRateWarmup: whole(0, LONGEST)
+    .default(0)
+    .describe('Steps over which the learning rate rises from near 0 to its value'),
+  learningRateSchedule: course('What the learning rate does from there to the last step'),
+  learningRateFinal: real(0, 1)
+    .default(0)
+    .describe('Learning rate at the last step, unless the schedule is constant'),
+  lambdaSchedule: course('What lambda does from the first step to the last'),
+  lambdaFinal: real(0, 1).default(0.5).describe('Lambda at the last step, unless its schedule is constant'),
+  emaHalfLife: z
+    .number()
+    .gt(0)
+    .max(1e12)
+    .exactOptional()
+    .describe('Images after which half of the moving average is new, in place of emaDecay')
+    .meta({ derivation: 'by emaDecay' }),
+  emaRampUp: real(0, 1e6)
+    .default(0)
+    .describe('The half-life is at most so many times the images seen, such as 0.05; 0 means no limit'),
+  repulsionWarmup: whole(0, LONGEST)
+    .default(0)
+    .describe('Steps over which the weight of repulsion rises from near 0 to its value'),
+};
+
 const runKeys = {
   batchSize: whole(2, 65536).default(64).describe('Images per step'),
   steps: whole(1, LONGEST).default(2000).describe('Steps of the whole run'),
@@ -113,13 +156,85 @@ const runKeys = {
     .describe('Checkpoints at multiples of so many steps are kept as well; 0 keeps none besides the newest'),
 };
 
+/** Names that a line of metrics.jsonl may hold a number under. */
+export const MEASURED = [...LOSS_NAMES, ...METRIC_NAMES] as const;
+export type Measured = (typeof MEASURED)[number];
+const measured = z.enum(MEASURED);
+/** A loss or metric, a comparison and a bound: "lgi<0.02". */
+export const TARGET = new RegExp(`^(${MEASURED.join('|')})\\s*([<>])\\s*(-?\\d*\\.?\\d+(?:e[+-]?\\d+)?)$`);
+
+const stoppingKeys = {
+  maxImages: whole(1, 1e15)
+    .exactOptional()
+    .describe('Ends the run once so many images were seen')
+    .meta({ derivation: 'no limit' }),
+  maxMinutes: z
+    .number()
+    .gt(0)
+    .max(1e9)
+    .exactOptional()
+    .describe('Ends the run after so many minutes of training')
+    .meta({ derivation: 'no limit' }),
+  targets: z
+    .array(z.string().regex(TARGET))
+    .max(32)
+    .default([])
+    .describe('Ends the run once all of these hold, each a loss or metric and its bound')
+    .meta({ expected: 'a list such as "lgi<0.02,swd<30", of losses and metrics with < or > and a number' }),
+  plateau: measured
+    .exactOptional()
+    .describe('Ends the run when this loss or metric no longer gets better')
+    .meta({ derivation: 'none' }),
+  plateauPatience: whole(1, LONGEST)
+    .default(5000)
+    .describe('Steps without a better value that are a plateau'),
+  plateauThreshold: real(0, 1)
+    .default(0.01)
+    .describe('Share of the best value by which another must be better to count'),
+};
+
+const metricKeys = {
+  metricEvery: whole(0, LONGEST)
+    .default(0)
+    .describe('Steps between two evaluations of the metrics; 0 for none'),
+  metrics: z
+    .array(z.enum(METRIC_NAMES))
+    .default(['swd', 'reconstruction', 'latentMean', 'latentVariance', 'latentCovariance'])
+    .describe('What is measured; fd, kid, precision and recall need an extractor')
+    .meta({ expected: `a list of ${METRIC_NAMES.join(', ')}` }),
+  metricCount: whole(2, 1e7)
+    .default(1000)
+    .describe('Generated images, and real ones at most, that are measured'),
+  extractor: z
+    .string()
+    .min(1)
+    .exactOptional()
+    .describe('TorchScript module that gives features of images, such as inception-2015-12-05.pt')
+    .meta({ expected: 'the path of a TorchScript file', derivation: 'none' }),
+  extractorSize: whole(1, 4096)
+    .exactOptional()
+    .describe('Width and height that the extractor wants')
+    .meta({ derivation: 'as they are' }),
+  extractorRange: z
+    .enum(['0..255', '0..1', '-1..1'])
+    .default('0..255')
+    .describe('Range of pixel values that the extractor wants'),
+  keepBest: measured
+    .exactOptional()
+    .describe('Keeps the checkpoint with the best value of this metric or loss as well')
+    .meta({ derivation: 'none' }),
+};
+
 /** Keys under the headings of the help text. */
 export const keyGroups = {
   Images: imageKeys,
   Networks: { ...widthKeys, ...modelKeys },
   Losses: lossKeys,
   Optimizer: optimizerKeys,
+  Schedules: scheduleKeys,
   Run: runKeys,
+  Stopping: stoppingKeys,
+  Metrics: metricKeys,
 };
 
 export const configSchema = z.strictObject({
@@ -128,7 +243,10 @@ export const configSchema = z.strictObject({
   ...modelKeys,
   ...lossKeys,
   ...optimizerKeys,
+  ...scheduleKeys,
   ...runKeys,
+  ...stoppingKeys,
+  ...metricKeys,
 });
 
 /** Settings as a user gives them: every key may be left out. */

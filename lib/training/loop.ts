@@ -113,7 +113,13 @@ export async function* trainingLoop(
         imagesPerSecond: rate,
         seconds: seconds(),
         secondsLeft: (elapsed() / (step - begun)) * (steps - step),
+        secondsPerKimg: 1000 / Math.max(rate, 1e-9),
         losses: meanLosses(report.losses),
+        smoothed: meanLosses(report.losses),
+        metrics: {},
+        skipped: 0,
+        learningRate: config.learningRate,
+        memory: process.memoryUsage.rss(),
         wrote,
       };
     }

@@ -120,7 +120,9 @@ async function* setUp(options: SetUpOptions): Preparation {
     batchSize,
     images,
     ...(threads !== undefined && { threads }),
-    ...(checkpoint !== undefined && { state: { step: checkpoint.step, tensors: checkpoint.tensors } }),
+    ...(checkpoint !== undefined && {
+      state: { step: checkpoint.step, skipped: 0, tensors: checkpoint.tensors },
+    }),
   });
   if (checkpoint === undefined) return { trainer, config, folder, dataHash };
   const { step, seconds, recent, path, damaged } = checkpoint;

@@ -14,7 +14,11 @@ export interface FoundRun {
 }
 
 /** Settings of a run that may differ from its beginning: they do not change what a step computes. */
-const CHANGEABLE = new Set(Object.keys(keyGroups.Run).filter((key) => key !== 'batchSize' && key !== 'seed'));
+const CHANGEABLE = new Set(
+  [keyGroups.Run, keyGroups.Stopping, keyGroups.Metrics]
+    .flatMap((keys) => Object.keys(keys))
+    .filter((key) => key !== 'batchSize' && key !== 'seed'),
+);
 
 /**
  * The run in `folder`, with `layers` of settings over its own. Throws ConfigError when they contradict it, and

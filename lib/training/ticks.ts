@@ -1,3 +1,4 @@
+import type { MetricName } from '../config/schema.js';
 import type { Losses } from '../native.js';
 
 /** The images are being read; several times a second until they are in memory. */
@@ -44,8 +45,20 @@ export interface StepsTick {
   /** Seconds of training so far, those before a break included, and about how many are left. */
   seconds: number;
   secondsLeft: number;
-  /** Mean of each loss over the steps since the last tick (spec section 2). */
+  /** Seconds for a thousand images, at the present rate. */
+  secondsPerKimg: number;
+  /** Mean of each loss over the steps since the last tick (spec section 2); skipped steps are left out. */
   losses: Losses;
+  /** The same, smoothed over the last hundred steps or so. */
+  smoothed: Losses;
+  /** Latest values of the metrics, by name; empty before the first evaluation. */
+  metrics: Partial<Record<MetricName, number>>;
+  /** Steps skipped so far, for a loss or gradient was not finite. */
+  skipped: number;
+  /** The learning rate of the latest step. */
+  learningRate: number;
+  /** Memory in use, in bytes: the process's resident memory on a CPU. */
+  memory: number;
   /** Files written since the last tick. */
   wrote: string[];
 }
@@ -53,7 +66,8 @@ export interface StepsTick {
 /** The last tick: everything is on disk. */
 export interface EndTick {
   type: 'end';
-  stopped: 'finished' | 'aborted';
+  /** Why: all steps done, the caller's wish, or a limit or target of the settings. */
+  stopped: 'finished' | 'aborted' | 'images' | 'time' | 'targets' | 'plateau';
   step: number;
   steps: number;
   images: number;
@@ -62,6 +76,8 @@ export interface EndTick {
   checkpoint?: string;
   samples?: string;
   lossCurve?: string;
+  /** A page with settings, curves and pictures. */
+  report?: string;
 }
 
 /** What train() yields, told apart by `type`. */

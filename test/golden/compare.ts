@@ -194,7 +194,7 @@ export async function compareGolden(addon: Addon, path: string, dtype: Dtype): P
     seed: 0,
     batchSize: golden.config.batch,
     dtype,
-    state: { step: 0, tensors: parameters },
+    state: { step: 0, skipped: 0, tensors: parameters },
   });
   for (let step = 1; step <= 3; step++) {
     const report = await trainer.stepOn(inputs);

@@ -172,7 +172,7 @@ describe('what does not fit is refused with a code and the field', () => {
     ],
     [
       'no parameters',
-      trainerOptions({ state: { step: 0, tensors: [] } }),
+      trainerOptions({ state: { step: 0, skipped: 0, tensors: [] } }),
       'ERR_SAN_CHECKPOINT_MISMATCH',
       /kernel\.latent/,
     ],
@@ -186,7 +186,7 @@ describe('what does not fit is refused with a code and the field', () => {
     const { step, tensors } = await trained(1);
     const wider = { ...model, widths: [32, 16, 8, 8, 8, 4, 4] };
     await expect(
-      addon.createTrainer(trainerOptions({ model: wider, state: { step, tensors } })),
+      addon.createTrainer(trainerOptions({ model: wider, state: { step, skipped: 0, tensors } })),
     ).rejects.toEqual(
       code(
         'ERR_SAN_CHECKPOINT_MISMATCH',
@@ -194,7 +194,7 @@ describe('what does not fit is refused with a code and the field', () => {
       ),
     );
     await expect(
-      addon.createTrainer(trainerOptions({ state: { step, tensors: tensors.slice(0, -1) } })),
+      addon.createTrainer(trainerOptions({ state: { step, skipped: 0, tensors: tensors.slice(0, -1) } })),
     ).rejects.toEqual(code('ERR_SAN_CHECKPOINT_MISMATCH', /exp_avg_sq\.reverser\..* is missing/));
   });
 

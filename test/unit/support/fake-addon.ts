@@ -2,6 +2,7 @@
 import type {
   Addon,
   ImageBatch,
+  LatentBatch,
   Losses,
   ModelOptions,
   NativeNetwork,
@@ -11,6 +12,7 @@ import type {
   SampleOptions,
   StepReport,
   TrainerOptions,
+  TrainerState,
 } from '../../../lib/native.js';
 
 export const someLosses = (value = 1): Losses => ({
@@ -52,6 +54,14 @@ export function fakeImages(model: ModelOptions, { seed, startIndex = 0, count }:
   return { data, shape: [count, size, size, model.imageChannels] };
 }
 
+export function fakeLatents({ latentChannels: channels, latentSize: size }: ModelOptions, count: number) {
+  const batch: LatentBatch = {
+    data: new Float32Array(count * channels * size * size),
+    shape: [count, channels, size, size],
+  };
+  return batch;
+}
+
 export interface FakeTrainerSettings {
   /** Time that a step claims to have taken. */
   secondsPerStep?: number;
@@ -88,7 +98,13 @@ export class FakeTrainer implements NativeTrainer {
       onStep?.(this.step);
     }
     this.interrupted = false;
-    return { step: this.step, losses, seconds: losses.length * secondsPerStep };
+    return {
+      step: this.step,
+      losses,
+      skipped: [],
+      seconds: losses.length * secondsPerStep,
+      warnings: [],
+    };
   }
 
   interrupt(): void {
@@ -101,7 +117,19 @@ export class FakeTrainer implements NativeTrainer {
 
   async state() {
     const tensors = fakeTensors(this.model).map(({ name, shape }) => tensor(name, shape, this.weights));
-    return { step: this.step, tensors };
+    return { step: this.step, skipped: 0, tensors };
+  }
+
+  async decode({ latents }: { latents: LatentBatch }): Promise<ImageBatch> {
+    return fakeImages(this.model, { seed: 0, count: latents.shape[0] });
+  }
+
+  async reverse({ images }: { images: ImageBatch }): Promise<LatentBatch> {
+    return fakeLatents(this.model, images.shape[0]);
+  }
+
+  async restore({ state }: { state?: TrainerState }): Promise<void> {
+    this.step = state?.step ?? 0;
   }
 
   async dispose(): Promise<void> {
@@ -134,10 +162,7 @@ export function fakeAddon(settings: FakeTrainerSettings = {}) {
       const network: NativeNetwork = {
         generate: async (options) => fakeImages(model, options),
         decode: async ({ latents }) => fakeImages(model, { seed: 0, count: latents.shape[0] }),
-        reverse: async ({ images }) => {
-          const shape = [images.shape[0], model.latentChannels, model.latentSize, model.latentSize] as const;
-          return { data: new Float32Array(shape.reduce((a, b) => a * b, 1)), shape: [...shape] };
-        },
+        reverse: async ({ images }) => fakeLatents(model, images.shape[0]),
         forward: () => {
           throw new Error('not faked');
         },
@@ -147,6 +172,18 @@ export function fakeAddon(settings: FakeTrainerSettings = {}) {
       };
       return network;
     },
+    createExtractor: async () => ({
+      features: async ({ images }) => ({
+        data: new Float32Array(images.shape[0]),
+        shape: [images.shape[0], 1],
+      }),
+      dispose: async () => {},
+    }),
+    slicedWasserstein: async ({ real }) => [{ size: real.shape[1], distance: 2 }],
+    frechetDistance: async () => 3,
+    kernelDistance: async () => 4,
+    precisionRecall: async () => ({ precision: 0.5, recall: 0.25 }),
+    latentStatistics: async () => ({ mean: 0.1, variance: 0.2, covariance: 0.3 }),
   };
   return { addon, trainers, trainerOptions, disposed };
 }
