@@ -108,7 +108,10 @@ export interface TrainerOptions {
   faults?: TrainerFaults;
 }
 
-/** Steps, counted from 1, in which something goes wrong; for tests. Each fault happens once. */
+/**
+ * Steps, counted from 1, in which something goes wrong on purpose; for tests. A step that is named n times goes wrong
+ * the first n times it is taken.
+ */
 export interface TrainerFaults {
   /** The first gradient of the generator gets a NaN. */
   nanGradient?: number[];

@@ -84,4 +84,11 @@ void OptimizerConfig::validate() const {
   check_range(ema_decay, 0, 1, "emaDecay");
 }
 
+void StepRates::validate() const {
+  check_weight(learning_rate, "learningRate");
+  check_range(lambda, 0, 1, "lambda");
+  check_range(ema_decay, 0, 1, "emaDecay");
+  check_weight(repulsion_weight, "repulsionWeight");
+}
+
 }  // namespace san

@@ -72,4 +72,14 @@ struct OptimizerConfig {
   void validate() const;
 };
 
+/// What a schedule may change from step to step: the constants of the same names in OptimizerConfig and
+/// LossConfig.
+struct StepRates {
+  double learning_rate, lambda, ema_decay;
+  /// Above 0; without effect where LossConfig::repulsion_weight is 0.
+  double repulsion_weight;
+
+  void validate() const;
+};
+
 }  // namespace san

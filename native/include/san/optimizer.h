@@ -22,9 +22,9 @@ class Optimizer {
  public:
   Optimizer(const OptimizerConfig& config, const ParameterStore& parameters);
 
-  /// `gradients[net]` line up with parameters.indices(net). `step` counts from 1.
+  /// `gradients[net]` line up with parameters.indices(net). `step` counts the updates from 1.
   void step(const ParameterStore& parameters, const std::vector<at::Tensor>& generator_gradients,
-            const std::vector<at::Tensor>& reverser_gradients, int64_t step);
+            const std::vector<at::Tensor>& reverser_gradients, int64_t step, const StepRates& rates);
 
   /// Moments that a network's updates of parameter i use; undefined where the network does not own it.
   Moments& moments(Net net, size_t i) { return net == Net::generator ? generator_[i] : reverser_[i]; }

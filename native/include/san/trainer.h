@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -26,7 +27,18 @@ struct NamedTensor {
 /// `{exp_avg,exp_avg_sq}.{generator,reverser}.NAME` for AdamW's moments.
 struct TrainerState {
   int64_t step = 0;
+  /// Steps of these that were skipped, so that AdamW's bias correction counts updates.
+  int64_t skipped = 0;
   std::vector<NamedTensor> tensors;
+};
+
+/// Steps, counted from 1, in which something goes wrong on purpose; for tests. A step that is named n times
+/// goes wrong the first n times it is taken.
+struct TrainerFaults {
+  /// The first gradient of the generator gets a NaN.
+  std::multiset<int64_t> nan_gradient;
+  /// An allocation fails.
+  std::multiset<int64_t> out_of_memory;
 };
 
 struct TrainerConfig {
@@ -36,8 +48,18 @@ struct TrainerConfig {
   uint64_t seed = 0;
   int64_t batch_size = 1;
   at::ScalarType dtype = at::kFloat;
+  TrainerFaults faults;
 
   void validate() const;
+  /// The constants, for steps without a schedule.
+  StepRates rates() const;
+};
+
+struct StepOutcome {
+  Losses losses;
+  /// The first loss or gradient that is not finite: "loss lgd", or "gradient of kernel.latent in the
+  /// generator". Unless it is empty, the step changed nothing but the count of steps.
+  std::string not_finite;
 };
 
 /// Everything random in step t is a function of (seed, t), so the state needs no generator and a resumed run
@@ -50,16 +72,24 @@ class Trainer {
           const std::optional<TrainerState>& state);
 
   /// One step on the next batch.
-  Losses step();
-  /// One step on given inputs.
+  StepOutcome step(const StepRates& rates);
+  /// One step on given inputs, with the constant rates.
   StepResult step_on(const StepInputs& inputs);
   /// Steps done.
   int64_t steps() const { return steps_; }
+
+  /// Goes back, or on, to a state as at construction; to the seed's initial values without one. Nothing is
+  /// changed when the state does not fit.
+  void restore(const std::optional<TrainerState>& state);
 
   /// Images [first, first + count) of `seed`: uint8 (count, S, S, C), by the moving average or the raw
   /// weights.
   at::Tensor sample(uint64_t seed, uint64_t first, int64_t count, bool average,
                     const Cancelled& cancelled = {}) const;
+  /// float32 (N, Zc, Sz, Sz) -> uint8 (N, S, S, C), by the moving average.
+  at::Tensor decode(const at::Tensor& latents, const Cancelled& cancelled = {}) const;
+  /// uint8 (N, S, S, C) -> float32 (N, Zc, Sz, Sz).
+  at::Tensor encode(const at::Tensor& images, const Cancelled& cancelled = {}) const;
 
   /// A copy.
   TrainerState state() const;
@@ -69,7 +99,11 @@ class Trainer {
 
  private:
   StepInputs draw_inputs();
-  void restore(const TrainerState& state);
+  /// The tensors of a complete state into those that are there.
+  void restore_all(const TrainerState& state);
+  /// Updates the parameters, unless something is not finite.
+  StepOutcome apply(StepResult& result, const StepRates& rates);
+  Inference inference(bool average) const;
   /// The state's tensors themselves, not copies.
   std::vector<NamedTensor> tensors() const;
 
@@ -78,6 +112,7 @@ class Trainer {
   Optimizer optimizer_;
   std::optional<Dataset> data_;
   int64_t steps_ = 0;
+  int64_t skipped_ = 0;
 };
 
 }  // namespace san

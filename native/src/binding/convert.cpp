@@ -141,6 +141,7 @@ at::Tensor read_latents(Options options, const ModelConfig& model) {
 TrainerState read_state(Options options) {
   TrainerState state;
   state.step = options.integer("step", 0, kLargestInteger);
+  state.skipped = options.integer("skipped", 0, state.step);
   state.tensors = read_tensors(options.objects("tensors"));
   options.finish();
   return state;

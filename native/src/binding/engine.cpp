@@ -3,6 +3,8 @@
 #include <thread>
 #include <utility>
 
+#include "binding/warnings.h"
+
 namespace san::binding {
 
 Engine& Engine::instance() {
@@ -35,6 +37,7 @@ void Engine::stop(const std::shared_ptr<Lifetime>& owner) {
 }
 
 void Engine::loop() {
+  collect_warnings();
   std::unique_lock lock(mutex_);
   for (;;) {
     changed_.wait(lock, [&] { return !queue_.empty(); });

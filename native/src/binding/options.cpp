@@ -97,6 +97,17 @@ std::vector<int64_t> Options::integers(const char* key, size_t low_count, size_t
   return out;
 }
 
+std::vector<double> Options::doubles(const char* key, size_t count) {
+  const Napi::Value found = value(key);
+  if (!found.IsTypedArray() || found.As<Napi::TypedArray>().TypedArrayType() != napi_float64_array)
+    fail(key, "must be a Float64Array");
+  const auto array = found.As<Napi::Float64Array>();
+  if (array.ElementLength() != count)
+    fail(key,
+         "has " + std::to_string(array.ElementLength()) + " entries; it must have " + std::to_string(count));
+  return {array.Data(), array.Data() + count};
+}
+
 Options Options::object(const char* key) { return Options(value(key), path_ + "." + key); }
 
 std::vector<Options> Options::objects(const char* key) {

@@ -30,6 +30,8 @@ class Options {
   bool boolean_or(const char* key, bool fallback);
   std::string string(const char* key);
   std::vector<int64_t> integers(const char* key, size_t low_count, size_t high_count);
+  /// A Float64Array of `count` entries.
+  std::vector<double> doubles(const char* key, size_t count);
   Options object(const char* key);
   std::vector<Options> objects(const char* key);
 

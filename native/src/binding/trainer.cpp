@@ -8,6 +8,7 @@
 #include "binding/convert.h"
 #include "binding/environment.h"
 #include "binding/handle.h"
+#include "binding/warnings.h"
 #include "san/trainer.h"
 
 namespace san::binding {
@@ -25,22 +26,35 @@ struct Session {
   const at::ScalarType dtype;
 };
 
+struct SkippedStep {
+  int64_t step;
+  std::string what;
+};
+
 struct RunReport {
   int64_t step = 0;
   std::vector<Losses> losses;
+  std::vector<SkippedStep> skipped;
   double seconds = 0;
+  std::vector<std::string> warnings;
 };
 
-RunReport run_steps(Session& session, int64_t steps, const Lifetime& lifetime) {
+/// `schedule` holds the rates of each step; empty for constant ones.
+RunReport run_steps(Session& session, int64_t steps, const std::vector<StepRates>& schedule,
+                    const Lifetime& lifetime) {
   Trainer& trainer = session.handle.get();
   RunReport report;
   const auto begin = std::chrono::steady_clock::now();
   for (int64_t i = 0; i < steps; ++i) {
     if (lifetime.dead || session.interrupted.exchange(false)) break;
-    report.losses.push_back(trainer.step());
+    const StepOutcome outcome =
+        trainer.step(schedule.empty() ? trainer.config().rates() : schedule[static_cast<size_t>(i)]);
+    report.losses.push_back(outcome.losses);
+    if (!outcome.not_finite.empty()) report.skipped.push_back({trainer.steps(), outcome.not_finite});
   }
   report.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
   report.step = trainer.steps();
+  report.warnings = take_warnings();
   return report;
 }
 
@@ -51,8 +65,48 @@ Napi::Value report_of(Napi::Env env, const RunReport& report) {
     losses.Set(static_cast<uint32_t>(i), losses_of(env, report.losses[i]));
   out.Set("step", Napi::Number::New(env, static_cast<double>(report.step)));
   out.Set("losses", losses);
+  Napi::Array skipped = Napi::Array::New(env, report.skipped.size());
+  for (size_t i = 0; i < report.skipped.size(); ++i) {
+    Napi::Object entry = Napi::Object::New(env);
+    entry.Set("step", Napi::Number::New(env, static_cast<double>(report.skipped[i].step)));
+    entry.Set("what", report.skipped[i].what);
+    skipped.Set(static_cast<uint32_t>(i), entry);
+  }
+  out.Set("skipped", skipped);
   out.Set("seconds", report.seconds);
+  Napi::Array warnings = Napi::Array::New(env, report.warnings.size());
+  for (size_t i = 0; i < report.warnings.size(); ++i)
+    warnings.Set(static_cast<uint32_t>(i), report.warnings[i]);
+  out.Set("warnings", warnings);
   return out;
+}
+
+/// StepSchedule: one value a step in each array.
+std::vector<StepRates> read_schedule(Options options, int64_t steps) {
+  const auto count = static_cast<size_t>(steps);
+  const auto learning_rate = options.doubles("learningRate", count),
+             lambda = options.doubles("lambda", count), ema_decay = options.doubles("emaDecay", count),
+             repulsion_weight = options.doubles("repulsionWeight", count);
+  options.finish();
+  std::vector<StepRates> schedule(count);
+  for (size_t i = 0; i < count; ++i) {
+    schedule[i] = {learning_rate[i], lambda[i], ema_decay[i], repulsion_weight[i]};
+    schedule[i].validate();
+  }
+  return schedule;
+}
+
+TrainerFaults read_faults(Options options) {
+  TrainerFaults faults;
+  const auto read = [&](const char* key, std::multiset<int64_t>& steps) {
+    if (options.value(key).IsUndefined()) return;
+    const auto list = options.integers(key, 0, 1 << 16);
+    steps.insert(list.begin(), list.end());
+  };
+  read("nanGradient", faults.nan_gradient);
+  read("outOfMemory", faults.out_of_memory);
+  options.finish();
+  return faults;
 }
 
 /// A tensor of the step's inputs, checked against what the model takes.
@@ -107,7 +161,9 @@ class TrainerObject : public Napi::ObjectWrap<TrainerObject> {
         env, "NativeTrainer",
         {InstanceMethod<&TrainerObject::run>("run"), InstanceMethod<&TrainerObject::interrupt>("interrupt"),
          InstanceMethod<&TrainerObject::step_on>("stepOn"),
-         InstanceMethod<&TrainerObject::generate>("generate"), InstanceMethod<&TrainerObject::state>("state"),
+         InstanceMethod<&TrainerObject::generate>("generate"),
+         InstanceMethod<&TrainerObject::decode>("decode"), InstanceMethod<&TrainerObject::reverse>("reverse"),
+         InstanceMethod<&TrainerObject::state>("state"), InstanceMethod<&TrainerObject::restore>("restore"),
          InstanceMethod<&TrainerObject::dispose>("dispose")});
   }
 
@@ -125,12 +181,15 @@ class TrainerObject : public Napi::ObjectWrap<TrainerObject> {
     return guarded_promise(env, [&] {
       Options options(info[0], "run");
       const int64_t steps = options.integer("steps", 1, kLargestInteger);
+      std::vector<StepRates> schedule;
+      if (!options.value("schedule").IsUndefined())
+        schedule = read_schedule(options.object("schedule"), steps);
       options.finish();
       Environment& here = Environment::of(env);
       return here.run(
           env,
-          [session = session_, steps, lifetime = here.lifetime()] {
-            return run_steps(*session, steps, *lifetime);
+          [session = session_, steps, schedule = std::move(schedule), lifetime = here.lifetime()] {
+            return run_steps(*session, steps, schedule, *lifetime);
           },
           report_of);
     });
@@ -166,21 +225,66 @@ class TrainerObject : public Napi::ObjectWrap<TrainerObject> {
     });
   }
 
+  /// Runs `work(trainer, cancelled)` on the engine thread and hands its tensor over as a batch.
+  template <typename Work>
+  Napi::Value batch(Napi::Env env, Work work) {
+    Environment& here = Environment::of(env);
+    return here.run(
+        env,
+        [session = session_, work = std::move(work), lifetime = here.lifetime()] {
+          return work(session->handle.get(), [&] { return lifetime->dead.load(); });
+        },
+        batch_of);
+  }
+
   Napi::Value generate(const Napi::CallbackInfo& info) {
-    const Napi::Env env = info.Env();
-    return guarded_promise(env, [&] {
+    return guarded_promise(info.Env(), [&] {
       Options options(info[0], "generate");
       const SampleRange range = read_range(options);
       const bool average = options.boolean_or("ema", true);
       options.finish();
-      Environment& here = Environment::of(env);
-      return here.run(
+      return batch(info.Env(), [range, average](const Trainer& trainer, const Cancelled& cancelled) {
+        return trainer.sample(range.seed, range.first, range.count, average, cancelled);
+      });
+    });
+  }
+
+  Napi::Value decode(const Napi::CallbackInfo& info) {
+    return guarded_promise(info.Env(), [&] {
+      Options options(info[0], "decode");
+      const at::Tensor latents = read_latents(options.object("latents"), session_->model);
+      options.finish();
+      return batch(info.Env(), [latents](const Trainer& trainer, const Cancelled& cancelled) {
+        return trainer.decode(latents, cancelled);
+      });
+    });
+  }
+
+  Napi::Value reverse(const Napi::CallbackInfo& info) {
+    return guarded_promise(info.Env(), [&] {
+      Options options(info[0], "reverse");
+      const at::Tensor images = read_images(options.object("images"), &session_->model);
+      options.finish();
+      return batch(info.Env(), [images](const Trainer& trainer, const Cancelled& cancelled) {
+        return trainer.encode(images, cancelled);
+      });
+    });
+  }
+
+  Napi::Value restore(const Napi::CallbackInfo& info) {
+    const Napi::Env env = info.Env();
+    return guarded_promise(env, [&] {
+      Options options(info[0], "restore");
+      std::optional<TrainerState> state;
+      if (!options.value("state").IsUndefined()) state = read_state(options.object("state"));
+      options.finish();
+      return Environment::of(env).run(
           env,
-          [session = session_, range, average, lifetime = here.lifetime()] {
-            return session->handle.get().sample(range.seed, range.first, range.count, average,
-                                                [&] { return lifetime->dead.load(); });
+          [session = session_, state = std::move(state)] {
+            session->handle.get().restore(state);
+            return true;
           },
-          batch_of);
+          [](Napi::Env env, bool) { return env.Undefined(); });
     });
   }
 
@@ -192,6 +296,7 @@ class TrainerObject : public Napi::ObjectWrap<TrainerObject> {
           [](Napi::Env env, const TrainerState& state) -> Napi::Value {
             Napi::Object out = Napi::Object::New(env);
             out.Set("step", Napi::Number::New(env, static_cast<double>(state.step)));
+            out.Set("skipped", Napi::Number::New(env, static_cast<double>(state.skipped)));
             out.Set("tensors", named_tensors(env, state.tensors));
             return out;
           });
@@ -234,6 +339,7 @@ Napi::Value create_trainer(const Napi::CallbackInfo& info) {
     config.batch_size = options.integer("batchSize", 1, 1 << 20);
     config.dtype = read_dtype(options);
     const int threads = read_threads(options);
+    if (!options.value("faults").IsUndefined()) config.faults = read_faults(options.object("faults"));
     std::optional<at::Tensor> images;
     if (options.has("images")) images = read_images(options.object("images"), &config.model);
     std::optional<TrainerState> state;

@@ -22,7 +22,8 @@ Optimizer::Optimizer(const OptimizerConfig& config, const ParameterStore& parame
 }
 
 void Optimizer::step(const ParameterStore& parameters, const std::vector<at::Tensor>& generator_gradients,
-                     const std::vector<at::Tensor>& reverser_gradients, int64_t step) {
+                     const std::vector<at::Tensor>& reverser_gradients, int64_t step,
+                     const StepRates& rates) {
   std::vector<at::Tensor> from_generator(parameters.size()), from_reverser(parameters.size());
   for (size_t k = 0; k < generator_gradients.size(); ++k)
     from_generator[parameters.indices(Net::generator)[k]] = generator_gradients[k].contiguous();
@@ -34,7 +35,7 @@ void Optimizer::step(const ParameterStore& parameters, const std::vector<at::Ten
     const ParameterSpec& spec = parameters.spec(i);
     const at::Tensor& value = parameters.tensor(i);
     AT_DISPATCH_FLOATING_TYPES(value.scalar_type(), "shared_step", [&] {
-      const double learning_rate = config_.learning_rate;
+      const double learning_rate = rates.learning_rate;
       ops::SharedStepParams<scalar_t> p;
       p.value = value.mutable_data_ptr<scalar_t>();
       p.average = average_[i].defined() ? average_[i].mutable_data_ptr<scalar_t>() : nullptr;
@@ -45,7 +46,7 @@ void Optimizer::step(const ParameterStore& parameters, const std::vector<at::Ten
       p.decay = static_cast<scalar_t>(spec.is_bias ? 0 : learning_rate * config_.weight_decay);
       p.rate = static_cast<scalar_t>(learning_rate / (1 - std::pow(OptimizerConfig::kBeta1, t)));
       p.correction = static_cast<scalar_t>(1 / std::sqrt(1 - std::pow(OptimizerConfig::kBeta2, t)));
-      p.average_rate = static_cast<scalar_t>(1 - config_.ema_decay);
+      p.average_rate = static_cast<scalar_t>(1 - rates.ema_decay);
 
       const auto update = [&](Net net, const at::Tensor& gradient, double share) {
         Moments& m = moments(net, i);
@@ -55,8 +56,8 @@ void Optimizer::step(const ParameterStore& parameters, const std::vector<at::Ten
       };
       switch (spec.owner) {
         case Owner::shared:
-          ops::shared_step(p, update(Net::generator, from_generator[i], config_.lambda),
-                           update(Net::reverser, from_reverser[i], 1 - config_.lambda));
+          ops::shared_step(p, update(Net::generator, from_generator[i], rates.lambda),
+                           update(Net::reverser, from_reverser[i], 1 - rates.lambda));
           break;
         case Owner::generator:
           ops::own_step(p, update(Net::generator, from_generator[i], 1));

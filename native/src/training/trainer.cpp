@@ -2,10 +2,14 @@
 
 #include <ATen/ATen.h>
 
+#include <limits>
+#include <new>
 #include <unordered_map>
+#include <utility>
 
 #include "random/random.h"
 #include "san/error.h"
+#include "training/finite.h"
 
 namespace san {
 namespace {
@@ -21,6 +25,14 @@ Lookup index_by_name(const TrainerState& state) {
   Lookup found;
   for (const auto& [name, tensor] : state.tensors) found.emplace(name, tensor);
   return found;
+}
+
+/// Whether a fault is due in this step; it is used up then.
+bool happens(std::multiset<int64_t>& faults, int64_t step) {
+  const auto found = faults.find(step);
+  if (found == faults.end()) return false;
+  faults.erase(found);
+  return true;
 }
 
 ParameterStore starting_parameters(const TrainerConfig& config, const std::optional<TrainerState>& state) {
@@ -44,13 +56,20 @@ void TrainerConfig::validate() const {
                 "batchSize");
 }
 
+StepRates TrainerConfig::rates() const {
+  return {optimizer.learning_rate, optimizer.lambda, optimizer.ema_decay, loss.repulsion_weight};
+}
+
 Trainer::Trainer(const TrainerConfig& config, const std::optional<at::Tensor>& images,
                  const std::optional<TrainerState>& state)
     : config_(config),
       parameters_(starting_parameters(config, state)),
       optimizer_(config.optimizer, parameters_) {
   if (images) data_.emplace(*images, config.batch_size, config.seed);
-  if (state) restore(*state);
+  if (!state) return;
+  if (state->tensors.size() != parameters_.size()) restore_all(*state);
+  steps_ = state->step;
+  skipped_ = state->skipped;
 }
 
 std::vector<NamedTensor> Trainer::tensors() const {
@@ -68,10 +87,24 @@ std::vector<NamedTensor> Trainer::tensors() const {
   return all;
 }
 
-void Trainer::restore(const TrainerState& state) {
-  steps_ = state.step;
-  // The parameters alone: moments and moving average start afresh.
-  if (state.tensors.size() == parameters_.size()) return;
+void Trainer::restore(const std::optional<TrainerState>& state) {
+  ParameterStore parameters = starting_parameters(config_, state);
+  // Moments at zero and the moving average at the parameters, as they stay with the parameters alone.
+  Optimizer optimizer(config_.optimizer, parameters);
+  std::swap(parameters_, parameters);
+  std::swap(optimizer_, optimizer);
+  try {
+    if (state && state->tensors.size() != parameters_.size()) restore_all(*state);
+  } catch (...) {
+    std::swap(parameters_, parameters);
+    std::swap(optimizer_, optimizer);
+    throw;
+  }
+  steps_ = state ? state->step : 0;
+  skipped_ = state ? state->skipped : 0;
+}
+
+void Trainer::restore_all(const TrainerState& state) {
   const Lookup found = index_by_name(state);
   const std::vector<NamedTensor> own = tensors();
   for (const auto& [name, tensor] : own) {
@@ -88,7 +121,7 @@ void Trainer::restore(const TrainerState& state) {
 }
 
 TrainerState Trainer::state() const {
-  TrainerState state{steps_, tensors()};
+  TrainerState state{steps_, skipped_, tensors()};
   for (NamedTensor& named : state.tensors) named.tensor = named.tensor.clone();
   return state;
 }
@@ -128,24 +161,57 @@ StepInputs Trainer::draw_inputs() {
   return in;
 }
 
-Losses Trainer::step() { return step_on(draw_inputs()).losses; }
+StepOutcome Trainer::step(const StepRates& rates) {
+  LossConfig loss = config_.loss;
+  if (loss.repulsion_weight > 0) loss.repulsion_weight = rates.repulsion_weight;
+  if (happens(config_.faults.out_of_memory, steps_ + 1)) throw std::bad_alloc();
+  StepResult result = compute_step(config_.model, loss, parameters_, draw_inputs());
+  return apply(result, rates);
+}
 
 StepResult Trainer::step_on(const StepInputs& inputs) {
   StepResult result = compute_step(config_.model, config_.loss, parameters_, inputs);
-  ++steps_;
-  optimizer_.step(parameters_, result.generator_gradients, result.reverser_gradients, steps_);
+  apply(result, config_.rates());
   return result;
+}
+
+StepOutcome Trainer::apply(StepResult& result, const StepRates& rates) {
+  ++steps_;
+  if (happens(config_.faults.nan_gradient, steps_))
+    result.generator_gradients[0].fill_(std::numeric_limits<double>::quiet_NaN());
+  StepOutcome outcome{result.losses, first_not_finite(result, parameters_)};
+  if (outcome.not_finite.empty())
+    optimizer_.step(parameters_, result.generator_gradients, result.reverser_gradients, steps_ - skipped_,
+                    rates);
+  else
+    ++skipped_;
+  return outcome;
+}
+
+Inference Trainer::inference(bool average) const {
+  std::unordered_map<std::string, at::Tensor> values;
+  for (size_t i = 0; i < parameters_.size(); ++i) {
+    const at::Tensor& averaged = optimizer_.average(i);
+    values.emplace(parameters_.spec(i).name,
+                   average && averaged.defined() ? averaged : parameters_.tensor(i));
+  }
+  return Inference(config_.model,
+                   arrange(Net::generator, [&](const std::string& name) { return values.at(name); }),
+                   arrange(Net::reverser, [&](const std::string& name) { return parameters_.tensor(name); }),
+                   config_.dtype);
 }
 
 at::Tensor Trainer::sample(uint64_t seed, uint64_t first, int64_t count, bool average,
                            const Cancelled& cancelled) const {
-  std::unordered_map<std::string, at::Tensor> values;
-  for (const size_t i : parameters_.indices(Net::generator))
-    values.emplace(parameters_.spec(i).name, average ? optimizer_.average(i) : parameters_.tensor(i));
-  const Inference inference(config_.model,
-                            arrange(Net::generator, [&](const std::string& name) { return values.at(name); }),
-                            NetworkParameters{}, config_.dtype);
-  return inference.decode(sample_latents(config_.model, seed, first, count), cancelled);
+  return inference(average).decode(sample_latents(config_.model, seed, first, count), cancelled);
+}
+
+at::Tensor Trainer::decode(const at::Tensor& latents, const Cancelled& cancelled) const {
+  return inference(true).decode(latents, cancelled);
+}
+
+at::Tensor Trainer::encode(const at::Tensor& images, const Cancelled& cancelled) const {
+  return inference(true).encode(images, cancelled);
 }
 
 }  // namespace san
