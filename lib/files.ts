@@ -37,14 +37,17 @@ export function fileErrorReason(error: unknown): string {
  *
  * Not write-file-atomic: it takes one buffer only, and a checkpoint is a list of tensors.
  */
-export async function writeFileAtomic(path: string, chunks: Iterable<Uint8Array | string>): Promise<void> {
+export async function writeFileAtomic(
+  path: string,
+  chunks: Iterable<Uint8Array | string> | AsyncIterable<Uint8Array | string>,
+): Promise<void> {
   const folder = dirname(path);
   // In the same folder, since rename() works only within a file system. Independent of the name, which may be long.
   const temporary = temporaryIn(folder);
   const handle = await attempt(path, () => open(temporary, 'wx'));
   try {
     try {
-      for (const chunk of chunks) await attempt(path, () => handle.writeFile(chunk));
+      for await (const chunk of chunks) await attempt(path, () => handle.writeFile(chunk));
       await attempt(path, () => handle.sync());
     } finally {
       await attempt(path, () => handle.close());

@@ -6,13 +6,22 @@ const CELL = 64;
 /** Pixels between images before enlarging, and their grey. */
 const GAP = 1;
 const GAP_GREY = 224;
+/** Between groups of rows, relative to an image's height. */
+const GROUP_GAP = 0.15;
+
+export interface GridOptions {
+  /** Images in a row; default so that the sheet is nearly square. */
+  columns?: number;
+  /** Rows that belong together: a wider gap follows them. Default all. */
+  rowsPerGroup?: number;
+}
 
 /**
- * All images of a batch [N, H, W, C], N >= 1, on one near-square sheet, row by row, as a PNG. Small images are
- * enlarged by a whole factor without smoothing.
+ * All images of a batch [N, H, W, C], N >= 1, on one sheet, row by row, as a PNG. Small images are enlarged by a whole
+ * factor without smoothing.
  */
-export async function encodeGrid(images: ImageBatch): Promise<Buffer> {
-  const { data, width, height, channels } = layOut(images);
+export async function encodeGrid(images: ImageBatch, options: GridOptions = {}): Promise<Buffer> {
+  const { data, width, height, channels } = layOut(images, options);
   const scale = Math.max(1, Math.round(CELL / images.shape[2]));
   return sharp(data, { raw: { width, height, channels }, limitInputPixels: false })
     .resize({ width: width * scale, height: height * scale, kernel: 'nearest', fit: 'fill' })
@@ -43,17 +52,19 @@ export function spread(images: ImageBatch, count: number): ImageBatch {
   return { data, shape: [taken, height, width, channels] };
 }
 
-function layOut({ data, shape }: ImageBatch) {
+function layOut({ data, shape }: ImageBatch, options: GridOptions) {
   const [count, h, w, channels] = shape;
-  const columns = Math.ceil(Math.sqrt(count));
+  const { columns = Math.ceil(Math.sqrt(count)), rowsPerGroup = Number.POSITIVE_INFINITY } = options;
   const rows = Math.ceil(count / columns);
+  const groupGap = Math.ceil(h * GROUP_GAP);
+  const topOf = (row: number) => GAP + row * (h + GAP) + Math.floor(row / rowsPerGroup) * groupGap;
   const width = columns * (w + GAP) + GAP;
-  const height = rows * (h + GAP) + GAP;
+  const height = topOf(rows - 1) + h + GAP;
   const sheet = new Uint8Array(width * height * channels).fill(GAP_GREY);
   const line = w * channels;
   for (let i = 0; i < count; i++) {
     const left = GAP + (i % columns) * (w + GAP);
-    const top = GAP + Math.floor(i / columns) * (h + GAP);
+    const top = topOf(Math.floor(i / columns));
     for (let y = 0; y < h; y++) {
       const from = (i * h + y) * line;
       sheet.set(data.subarray(from, from + line), ((top + y) * width + left) * channels);

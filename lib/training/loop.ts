@@ -1,7 +1,7 @@
 import type { LossSums } from '../checkpoint/checkpoint.js';
 import type { Config } from '../config/schema.js';
 import { OutputError } from '../errors.js';
-import type { NativeTrainer } from '../native.js';
+import type { Addon, ImageBatch, NativeTrainer } from '../native.js';
 import { Artifacts } from './artifacts.js';
 import { CheckpointWriter } from './checkpoint-writer.js';
 import { ChunkSizer } from './chunk-sizer.js';
@@ -9,6 +9,8 @@ import { meanLosses } from './loss-history.js';
 import { LossLog } from './loss-log.js';
 import { MetricsFile } from './metrics-file.js';
 import type { RunFolder } from './run-folder.js';
+import { EventWriter } from './tensorboard/event-writer.js';
+import { scalarsOf } from './tensorboard/tags.js';
 import type { EndTick, NoteTick, StepsTick } from './ticks.js';
 import { Warnings } from './warnings.js';
 
@@ -29,9 +31,12 @@ export interface StartingPoint {
 export interface LoopOptions {
   /** Its steps done are those of `from`. */
   trainer: NativeTrainer;
+  addon: Pick<Addon, 'latents'>;
   config: Config;
   folder: RunFolder;
   dataHash: string;
+  /** Real images to be reconstructed: ArtifactsOptions. */
+  images: ImageBatch;
   from?: StartingPoint | undefined;
   signal?: AbortSignal | undefined;
   /** Asked after each chunk: whether to write a checkpoint now, besides those that are due. */
@@ -52,7 +57,8 @@ export async function* trainingLoop(
   const begun = from?.step ?? 0;
   const logged = begun - (from?.recent.steps ?? 0);
   const log = new LossLog(await MetricsFile.open(folder.metrics, logged), config, from?.recent);
-  const artifacts = new Artifacts(trainer, config, folder);
+  const events = await EventWriter.open(folder.tensorboard, { keepUpTo: begun });
+  const artifacts = new Artifacts({ ...options, events });
   const damaged = from?.damaged.map(({ path }) => path);
   const checkpoints = new CheckpointWriter({
     trainer,
@@ -75,6 +81,17 @@ export async function* trainingLoop(
     const start = performance.now();
     const elapsed = () => (performance.now() - start) / 1000;
     const seconds = () => (from?.seconds ?? 0) + elapsed();
+    const draw = (step: number, imagesPerSecond: number, stopped?: 'aborted' | 'finished') =>
+      artifacts.draw({
+        step,
+        history: log.history,
+        metrics: [],
+        seconds: seconds(),
+        imagesPerSecond,
+        skipped: 0,
+        warnings: [],
+        stopped,
+      });
     const progress = () => ({ seconds: seconds(), recent: log.recent });
     let step = begun;
     let rate = 0;
@@ -85,17 +102,15 @@ export async function* trainingLoop(
       step = report.step;
       sizer.record(done, report.seconds);
       const failure = log.record(report, seconds(), steps);
+      for (const line of log.due) events.scalars(line.step, scalarsOf(line));
       await warnings.tolerate('metrics', () => log.flush());
       if (failure) throw failure;
 
       const wrote: string[] = [];
       if (isDue(step, config.sampleEvery)) {
-        const draw = async () => {
-          wrote.push(...(await artifacts.drawSamples(step)));
-          wrote.push(...(await artifacts.drawLossCurve(log.history)));
-        };
-        await warnings.tolerate('pictures', draw);
+        await warnings.tolerate('pictures', async () => wrote.push(...(await draw(step, rate))));
       }
+      await warnings.tolerate('TensorBoard events', () => events.flush());
       const wanted = checkpointWanted?.() ?? false;
       if (wanted || (isDue(step, config.checkpointEvery) && step < steps)) {
         await checkpoints.begin(step, progress());
@@ -131,15 +146,14 @@ export async function* trainingLoop(
         await checkpoints.settled();
         for (const error of checkpoints.results().failures) throw error;
       };
-      const draw = async () => {
-        await artifacts.drawLossCurve(log.history);
-        await artifacts.drawSamples(step);
-      };
+      const stopped = step < steps ? 'aborted' : 'finished';
+      const lines = () => log.flush();
+      const pictures = () => draw(step, rate, stopped).finally(() => events.close());
       // Who stops a run may not have time for pictures.
-      await attemptAll(step < steps ? [save, () => log.flush(), draw] : [() => log.flush(), draw, save]);
+      await attemptAll(step < steps ? [save, lines, pictures] : [lines, pictures, save]);
       yield* warnings.take();
     }
-    const { samples, lossCurve } = artifacts;
+    const { samples, lossCurve, report } = artifacts;
     yield {
       type: 'end',
       stopped: step < steps ? 'aborted' : 'finished',
@@ -150,6 +164,7 @@ export async function* trainingLoop(
       ...(checkpoints.latest !== undefined && { checkpoint: checkpoints.latest }),
       ...(samples !== undefined && { samples }),
       ...(lossCurve !== undefined && { lossCurve }),
+      ...(report !== undefined && { report }),
     };
   } finally {
     signal?.removeEventListener('abort', interrupt);

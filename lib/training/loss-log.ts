@@ -28,6 +28,11 @@ export class LossLog {
     return this.sums;
   }
 
+  /** Lines that the next flush() writes, oldest first. */
+  get due(): readonly MetricsLine[] {
+    return this.lines;
+  }
+
   /**
    * Takes in a chunk that ended `seconds` after the start of the run. Lines end at multiples of `logEvery` and at
    * `lastStep`, so they do not depend on how the steps fell into chunks. Of a chunk with a loss that is not finite it

@@ -8,7 +8,9 @@ import { ConfigError } from '../errors.js';
 import { ensureFolder, writeFileAtomic } from '../files.js';
 import { encodeGrid, spread } from '../generation/grid.js';
 import { type Addon, loadAddon } from '../native.js';
+import { describeSession, recordSession } from './environment.js';
 import type { LoopOptions } from './loop.js';
+import { RECONSTRUCTED } from './pictures.js';
 import { findRun, requireSameData } from './resume.js';
 import { RunFolder } from './run-folder.js';
 import type { EndTick, LoadTick, Tick } from './ticks.js';
@@ -94,8 +96,15 @@ interface SetUpOptions {
 /** Writes the run's first files and sets up the trainer, which then holds the only copies of images and state. */
 async function* setUp(options: SetUpOptions): Preparation {
   const { addon, config, folder, signal, checkpoint } = options;
-  const { images, skipped, hash: dataHash } = options.dataset;
+  const { images, skipped, hash: dataHash, source } = options.dataset;
   await folder.begin(config, skipped);
+  const session = await describeSession({
+    info: addon.info(),
+    data: { path: source.path, images: images.shape[0], hash: dataHash },
+    step: checkpoint?.step ?? 0,
+    threads: config.threads,
+  });
+  await recordSession(folder.environment, session);
   const real = folder.sample('real');
   await writeFileAtomic(real, [await encodeGrid(spread(images, config.sampleCount))]);
   yield {
@@ -124,9 +133,10 @@ async function* setUp(options: SetUpOptions): Preparation {
       state: { step: checkpoint.step, skipped: 0, tensors: checkpoint.tensors },
     }),
   });
-  if (checkpoint === undefined) return { trainer, config, folder, dataHash };
+  const run = { trainer, addon, config, folder, dataHash, images: spread(images, RECONSTRUCTED) };
+  if (checkpoint === undefined) return run;
   const { step, seconds, recent, path, damaged } = checkpoint;
-  return { trainer, config, folder, dataHash, from: { step, seconds, recent, path, damaged } };
+  return { ...run, from: { step, seconds, recent, path, damaged } };
 }
 
 /** The images, of which there must be a batch; undefined on abort. */

@@ -10,6 +10,10 @@ const NAMES = {
   metrics: 'metrics.jsonl',
   skipped: 'skipped.jsonl',
   lossCurve: 'losses.svg',
+  metricCurves: 'metrics.svg',
+  environment: 'environment.json',
+  report: 'report.html',
+  tensorboard: 'tensorboard',
   samples: 'samples',
   checkpoints: 'checkpoints',
 } as const;
@@ -67,12 +71,33 @@ export class RunFolder {
     return this.file(NAMES.lossCurve);
   }
 
+  get metricCurves(): string {
+    return this.file(NAMES.metricCurves);
+  }
+
+  get environment(): string {
+    return this.file(NAMES.environment);
+  }
+
+  get report(): string {
+    return this.file(NAMES.report);
+  }
+
+  /** Folder of event files. */
+  get tensorboard(): string {
+    return this.file(NAMES.tensorboard);
+  }
+
+  get samples(): string {
+    return this.file(NAMES.samples);
+  }
+
   /** Starts the run's files: the frozen config and the list of files that were passed over, if any. */
   async begin(config: Config, skipped: readonly unknown[]): Promise<void> {
     await ensureFolder(this.path);
     // First: a folder with a config can be resumed.
     await writeFileAtomic(this.config, [`${JSON.stringify(config, null, 2)}\n`]);
-    await ensureFolder(this.file(NAMES.samples));
+    await ensureFolder(this.samples);
     await ensureFolder(this.checkpoints);
     if (skipped.length > 0) {
       const lines = skipped.map((entry) => `${JSON.stringify(entry)}\n`);
@@ -82,13 +107,17 @@ export class RunFolder {
 
   /** Removes what writes that were cut off have left behind. Nobody else may be writing. */
   async sweep(): Promise<void> {
-    for (const folder of [this.path, this.file(NAMES.samples), this.checkpoints])
+    for (const folder of [this.path, this.samples, this.tensorboard, this.checkpoints])
       await removeTemporary(folder);
   }
 
-  /** Path of a picture in samples/. */
-  sample(name: string | number): string {
-    return join(this.path, NAMES.samples, `${typeof name === 'number' ? padded(name) : name}.png`);
+  /** Path of a picture in samples/: by its name, or a step's grid, or a step's other picture of some kind. */
+  sample(name: string | number, step?: number): string {
+    const parts = [name, ...(step === undefined ? [] : [step])];
+    return join(
+      this.samples,
+      `${parts.map((part) => (typeof part === 'number' ? padded(part) : part)).join('-')}.png`,
+    );
   }
 
   checkpoint(step: number): string {
@@ -101,6 +130,12 @@ export class RunFolder {
 }
 
 const padded = (step: number): string => String(step).padStart(6, '0');
+
+/** Step of a sample grid by its file's name; undefined for other files. */
+export function stepOfSample(name: string): number | undefined {
+  const step = /^(\d+)\.png$/.exec(name)?.[1];
+  return step === undefined ? undefined : Number(step);
+}
 
 /** Step of a checkpoint by its file's name; undefined for other files. */
 export function stepOfCheckpoint(name: string): number | undefined {

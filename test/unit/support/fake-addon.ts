@@ -149,8 +149,10 @@ export function fakeAddon(settings: FakeTrainerSettings = {}) {
   const addon: Addon = {
     info: () => ({ libtorch: '2.13.0', cuda: false, cpuCapability: 'NONE', threads: 1 }),
     parameters: fakeParameters,
-    latents: () => {
-      throw new Error('not faked');
+    latents: ({ latentChannels, latentSize, count }) => {
+      const size = latentChannels * latentSize ** 2;
+      const data = Float32Array.from({ length: count * size }, (_, i) => Math.sin(i + 1));
+      return { data, shape: [count, latentChannels, latentSize, latentSize] };
     },
     createTrainer: async (options) => {
       const trainer = new FakeTrainer(options.model, settings, options.state?.step);

@@ -7,7 +7,7 @@ import { type ConfigInput, modelOptions } from '../../../lib/config/schema.js';
 import { trainingLoop } from '../../../lib/training/loop.js';
 import { RunFolder } from '../../../lib/training/run-folder.js';
 import type { EndTick, NoteTick, StepsTick } from '../../../lib/training/ticks.js';
-import { FakeTrainer, type FakeTrainerSettings, fakeAddon, someLosses } from '../support/fake-addon.js';
+import { FakeTrainer, type FakeTrainerSettings, fakeAddon, fakeImages, someLosses } from '../support/fake-addon.js';
 import { temporaryFolder } from '../support/temporary.js';
 
 async function setUp(values: ConfigInput, settings: FakeTrainerSettings = {}, signal?: AbortSignal) {
@@ -21,7 +21,10 @@ async function setUp(values: ConfigInput, settings: FakeTrainerSettings = {}, si
   const folder = await RunFolder.claim(path);
   await folder.begin(config, []);
   const trainer = new FakeTrainer(modelOptions(config), settings);
-  return { path, trainer, loop: trainingLoop({ trainer, config, folder, dataHash: 'abc', signal }) };
+  const { addon } = fakeAddon();
+  const images = fakeImages(modelOptions(config), { seed: 0, count: 3 });
+  const loop = trainingLoop({ trainer, addon, config, folder, images, dataHash: 'abc', signal });
+  return { path, trainer, loop };
 }
 
 async function collect(loop: AsyncIterable<NoteTick | StepsTick | EndTick>) {
@@ -54,7 +57,10 @@ describe('trainingLoop', () => {
     const { steps, end } = await collect(loop);
     expect(trainer.chunks).toEqual([1, 2, 4, 8, 5, 5, 10, 5, 10]);
     expect(steps.map(({ step }) => step)).toEqual([1, 3, 7, 15, 20, 25, 35, 40, 50]);
-    expect(await files(path, 'samples')).toEqual(['000020.png', '000040.png', '000050.png']);
+    const kinds = ['', 'interpolation-', 'reconstructions-'];
+    expect(await files(path, 'samples')).toEqual(
+      kinds.flatMap((kind) => ['20', '40', '50'].map((step) => `${kind}0000${step}.png`)),
+    );
     expect(await files(path, 'checkpoints')).toEqual(['step-000025.safetensors', 'step-000050.safetensors']);
     expect(end).toMatchObject({
       type: 'end',
@@ -64,6 +70,7 @@ describe('trainingLoop', () => {
       checkpoint: join(path, 'checkpoints/step-000050.safetensors'),
       samples: join(path, 'samples/000050.png'),
       lossCurve: join(path, 'losses.svg'),
+      report: join(path, 'report.html'),
     });
   });
 
@@ -80,7 +87,13 @@ describe('trainingLoop', () => {
       images: 4,
       imagesPerSecond: 4,
       losses: someLosses(2),
-      wrote: [join(path, 'samples/000002.png'), join(path, 'losses.svg')],
+      wrote: [
+        'samples/000002.png',
+        'samples/reconstructions-000002.png',
+        'samples/interpolation-000002.png',
+        'losses.svg',
+        'report.html',
+      ].map((name) => join(path, name)),
     });
     expect(steps.every(({ seconds, secondsLeft }) => seconds >= 0 && secondsLeft >= 0)).toBe(true);
     expect(steps.at(-1)?.secondsLeft).toBe(0);

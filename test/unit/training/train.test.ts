@@ -61,12 +61,20 @@ describe('train', () => {
     expect((await readdir(options.out)).sort()).toEqual([
       'checkpoints',
       'config.json',
+      'environment.json',
       'losses.svg',
       'metrics.jsonl',
+      'report.html',
       'samples',
       'skipped.jsonl',
+      'tensorboard',
     ]);
-    expect((await readdir(join(options.out, 'samples'))).sort()).toEqual(['000008.png', 'real.png']);
+    expect((await readdir(join(options.out, 'samples'))).sort()).toEqual([
+      '000008.png',
+      'interpolation-000008.png',
+      'real.png',
+      'reconstructions-000008.png',
+    ]);
     expect(fake.trainers).toHaveLength(1);
     expect(fake.trainers[0]?.disposals).toBe(1);
     expect(fake.trainerOptions[0]).toMatchObject({

@@ -1,0 +1,90 @@
+/** Pictures of what the networks make of the same latents and the same images, time after time. */
+import type { Config } from '../config/schema.js';
+import { encodeGrid, spread } from '../generation/grid.js';
+import { interpolate } from '../generation/interpolate.js';
+import type { Addon, ImageBatch, LatentBatch, NativeTrainer } from '../native.js';
+
+/** Real images that are reconstructed, at most. */
+export const RECONSTRUCTED = 24;
+const RECONSTRUCTION_COLUMNS = 8;
+const INTERPOLATION_ROWS = 6;
+const INTERPOLATION_COLUMNS = 9;
+
+/** A PNG and what it is called in files' names and TensorBoard's tags. */
+export interface DrawnPicture {
+  kind: 'samples' | 'reconstructions' | 'interpolation';
+  png: Buffer;
+}
+
+export interface PicturesOptions {
+  trainer: Pick<NativeTrainer, 'generate' | 'decode' | 'reverse'>;
+  addon: Pick<Addon, 'latents'>;
+  config: Config;
+  /** Real images [N, S, S, C], N >= 1; up to RECONSTRUCTED of them are used, evenly spread. */
+  images: ImageBatch;
+}
+
+/** The three pictures of a step, all with the moving average of the generator. */
+export class Pictures {
+  private readonly trainer: PicturesOptions['trainer'];
+  private readonly config: Config;
+  private readonly images: ImageBatch;
+  /** Ways between images 0 and 1, 2 and 3 ... of the sample grid. */
+  private readonly latents: LatentBatch;
+
+  constructor({ trainer, addon, config, images }: PicturesOptions) {
+    this.trainer = trainer;
+    this.config = config;
+    this.images = spread(images, RECONSTRUCTED);
+    const { seed, latentChannels, latentSize } = config;
+    const ends = addon.latents({ seed, count: 2 * INTERPOLATION_ROWS, latentChannels, latentSize });
+    this.latents = interpolate(everyOther(ends, 0), everyOther(ends, 1), INTERPOLATION_COLUMNS);
+  }
+
+  /** One after the other. Rejects with NativeError. */
+  async *draw(): AsyncGenerator<DrawnPicture, void, void> {
+    yield { kind: 'samples', png: await this.samples() };
+    yield { kind: 'reconstructions', png: await this.reconstructions() };
+    yield { kind: 'interpolation', png: await this.interpolation() };
+  }
+
+  /** What `generate` draws with the run's seed. */
+  private async samples(): Promise<Buffer> {
+    const { seed, sampleCount } = this.config;
+    return encodeGrid(await this.trainer.generate({ seed, count: sampleCount }));
+  }
+
+  /** Rows of real images, each over the row of what becomes of them by R and then G. */
+  private async reconstructions(): Promise<Buffer> {
+    const { images, trainer } = this;
+    const again = await trainer.decode({ latents: await trainer.reverse({ images }) });
+    const columns = Math.min(RECONSTRUCTION_COLUMNS, images.shape[0]);
+    return encodeGrid(rowOverRow(images, again, columns), { columns, rowsPerGroup: 2 });
+  }
+
+  private async interpolation(): Promise<Buffer> {
+    const images = await this.trainer.decode({ latents: this.latents });
+    return encodeGrid(images, { columns: INTERPOLATION_COLUMNS });
+  }
+}
+
+function everyOther({ data, shape: [count, ...item] }: LatentBatch, first: 0 | 1): LatentBatch {
+  const size = item.reduce((a, b) => a * b, 1);
+  const taken = new Float32Array((count / 2) * size);
+  for (let i = 0; i < count / 2; i++)
+    taken.set(data.subarray((2 * i + first) * size, (2 * i + first + 1) * size), i * size);
+  return { data: taken, shape: [count / 2, ...item] };
+}
+
+/** Rows of `columns` images, alternately of `upper` and `lower`; a last row that is not full is filled up with white. */
+function rowOverRow(upper: ImageBatch, lower: ImageBatch, columns: number): ImageBatch {
+  const [count, ...item] = upper.shape;
+  const row = columns * item.reduce((a, b) => a * b, 1);
+  const rows = Math.ceil(count / columns);
+  const data = new Uint8Array(2 * rows * row).fill(255);
+  for (let i = 0; i < rows; i++) {
+    data.set(upper.data.subarray(i * row, (i + 1) * row), 2 * i * row);
+    data.set(lower.data.subarray(i * row, (i + 1) * row), (2 * i + 1) * row);
+  }
+  return { data, shape: [2 * rows * columns, ...item] };
+}
