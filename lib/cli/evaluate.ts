@@ -47,7 +47,7 @@ export const evaluateCommand: CommandModule<object, EvaluateArguments> = {
         quiet: { type: 'boolean', default: false, describe: 'No progress and no warnings' },
       })
       .example('$0 evaluate runs/photos photos', 'All that needs no extractor')
-      .example('$0 evaluate runs/photos photos --metrics swd,reconstruction --count 5000', 'More exactly')
+      .example('$0 evaluate runs/photos photos --metrics swd --json', 'One of them, as JSON')
       .example(
         '$0 evaluate runs/photos photos --extractor inception-2015-12-05.pt --json',
         'With FD and KID',
