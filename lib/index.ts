@@ -1,8 +1,10 @@
 /** The public API of san-native. */
 export type { PresetName } from './config/presets.js';
-export type { Config, ConfigInput } from './config/schema.js';
+export type { Config, ConfigInput, MetricName } from './config/schema.js';
 export * from './errors.js';
 export { type LoadOptions, San } from './generation/san.js';
+export type { MeasureControl } from './metrics/blocks.js';
+export { type EvaluateOptions, type Evaluation, evaluate } from './metrics/evaluate.js';
 export type {
   Estimator,
   ImageBatch,

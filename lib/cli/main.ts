@@ -1,12 +1,18 @@
 import yargs, { type Argv } from 'yargs';
 import { suggestion } from '../config/nearest.js';
 import { SanError, UsageError } from '../errors.js';
+import { evaluateCommand } from './evaluate.js';
 import { ExitStatus } from './exit-status.js';
 import { generateCommand } from './generate.js';
 import { setupCommand } from './setup.js';
 import { trainCommand } from './train.js';
 
-const COMMANDS = { train: trainCommand, generate: generateCommand, setup: setupCommand };
+const COMMANDS = {
+  train: trainCommand,
+  generate: generateCommand,
+  evaluate: evaluateCommand,
+  setup: setupCommand,
+};
 const NAMES = Object.keys(COMMANDS);
 
 /**
@@ -29,9 +35,11 @@ function parser(argv: readonly string[]): Argv {
     .usage('$0 <command>\n\nTrains self-adversarial networks on images and draws new images with them.')
     .command(COMMANDS.train)
     .command(COMMANDS.generate)
+    .command(COMMANDS.evaluate)
     .command(COMMANDS.setup)
     .example('$0 train photos --out runs/photos', 'Train on a folder of images')
     .example('$0 generate runs/photos --grid grid.png', 'Draw 64 new images on one sheet')
+    .example('$0 evaluate runs/photos photos', 'Measure how good they are')
     .demandCommand(1, `a command is missing: ${NAMES.join(', ')}`)
     .strict()
     .strictCommands()

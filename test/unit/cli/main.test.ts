@@ -3,11 +3,11 @@ import { join } from 'node:path';
 import sharp from 'sharp';
 import { beforeEach, describe, expect, it, vi } from 'vitest';
 import { saveCheckpoint } from '../../../lib/checkpoint/checkpoint.js';
-import { main } from '../../../lib/cli/main.js';
 import { fields } from '../../../lib/config/fields.js';
 import { resolveConfig } from '../../../lib/config/resolve.js';
 import { modelOptions } from '../../../lib/config/schema.js';
 import type { Addon } from '../../../lib/native.js';
+import { cli } from '../support/cli.js';
 import { fakeAddon, fakeTensors, progress, someLosses, tensor } from '../support/fake-addon.js';
 import { temporaryFolder } from '../support/temporary.js';
 
@@ -22,25 +22,6 @@ beforeEach(() => {
   fake = fakeAddon();
   native.addon = fake.addon;
 });
-
-/** Runs a command line as bin/ would and gathers what it says. */
-async function cli(...argv: string[]): Promise<{ status: number; out: string; err: string }> {
-  const texts = { out: '', err: '' };
-  const into = (key: keyof typeof texts) => (text: string | Uint8Array) => {
-    texts[key] += text;
-    return true;
-  };
-  const out = vi.spyOn(process.stdout, 'write').mockImplementation(into('out'));
-  const err = vi.spyOn(process.stderr, 'write').mockImplementation(into('err'));
-  const log = vi.spyOn(console, 'log').mockImplementation((text) => {
-    texts.out += `${text}\n`;
-  });
-  try {
-    return { status: await main(argv), ...texts };
-  } finally {
-    for (const spy of [out, err, log]) spy.mockRestore();
-  }
-}
 
 const SMALL = '--image-size 16 --base-width 4 --max-width 8 --batch-size 2 --steps 6 --sample-count 4'.split(
   ' ',
@@ -68,7 +49,7 @@ describe('a wrong command line', () => {
   it.each([
     ['trian photos --out run', 'unknown command trian; did you mean train?'],
     ['frobnicate', 'unknown command frobnicate'],
-    ['--lamda 3', 'a command is missing: train, generate, setup'],
+    ['--lamda 3', 'a command is missing: train, generate, evaluate, setup'],
     ['train', 'an argument is missing: san-native train <data>'],
     ['train photos', 'the flag --out is missing'],
     ['train photos more --out run', 'unexpected argument more'],
@@ -340,6 +321,7 @@ describe('help', () => {
   it('comes without a command too', async () => {
     const { status, out } = await cli();
     expect(status).toBe(0);
-    for (const name of ['train', 'generate', 'setup']) expect(out).toContain(`san-native ${name}`);
+    for (const name of ['train', 'generate', 'evaluate', 'setup'])
+      expect(out).toContain(`san-native ${name}`);
   });
 });

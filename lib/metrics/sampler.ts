@@ -1,0 +1,8 @@
+import type { MetricName } from '../config/schema.js';
+import type { NativeNetwork } from '../native.js';
+
+/** What is measured: what a NativeTrainer and a NativeNetwork have in common. */
+export type Sampler = Pick<NativeNetwork, 'generate' | 'decode' | 'reverse'>;
+
+/** Values by name, only of what was asked for. docs/metrics.md says what each is. */
+export type MetricValues = Partial<Record<MetricName, number>>;
