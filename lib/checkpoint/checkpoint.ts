@@ -4,23 +4,14 @@
  */
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { z } from 'zod';
 import { resolveConfig } from '../config/resolve.js';
 import { type Config, modelOptions } from '../config/schema.js';
 import { CheckpointError, ConfigError } from '../errors.js';
 import { writeFileAtomic } from '../files.js';
-import { type Addon, LOSS_NAMES, type Losses, type LossName, type NativeTensor } from '../native.js';
+import type { Addon, NativeTensor, TrainerState } from '../native.js';
 import { CHECKSUM_KEY, isSealed, seal, UNSEALED } from './checksum.js';
+import { FORMAT, type GuardState, type LossSums, metadataSchema, VERSION } from './metadata.js';
 import { encodeSafetensors, readSafetensors } from './safetensors.js';
-
-const FORMAT = 'san-native';
-const VERSION = '1';
-
-/** Each loss added up over some steps. */
-export interface LossSums {
-  steps: number;
-  losses: Losses;
-}
 
 export interface Checkpoint {
   config: Config;
@@ -34,6 +25,9 @@ export interface Checkpoint {
   dataHash: string;
   /** Sums over the latest steps, those that a line of metrics.jsonl is still to sum up. */
   recent: LossSums;
+  /** Steps skipped, for something in them was not finite. */
+  skipped: number;
+  guard: GuardState;
   tensors: NativeTensor[];
 }
 
@@ -44,49 +38,9 @@ export interface LoadedCheckpoint extends Checkpoint {
   damaged: { path: string; reason: string }[];
 }
 
-/** Text fields, as safetensors metadata must be. */
-const metadataSchema = z.object({
-  format: z.literal(FORMAT),
-  version: z.literal(VERSION),
-  step: counter(),
-  images: counter(),
-  config: z.string(),
-  seconds: z
-    .string()
-    .regex(/^\d+(\.\d+)?$/)
-    .transform(Number),
-  data: z.string(),
-  recent: z.string().transform(parseSums),
-  [CHECKSUM_KEY]: z.string().regex(/^[0-9a-f]{64}$/),
-});
-
-const sumsSchema = z.object({
-  steps: z.int().min(0),
-  losses: z.object(
-    Object.fromEntries(LOSS_NAMES.map((name) => [name, z.number()])) as Record<LossName, z.ZodNumber>,
-  ),
-});
-
-function parseSums(text: string, context: z.core.$RefinementCtx): LossSums {
-  try {
-    return sumsSchema.parse(JSON.parse(text));
-  } catch {
-    context.addIssue({ code: 'custom', message: 'no sums of losses' });
-    return z.NEVER;
-  }
-}
-
-function counter() {
-  return z
-    .string()
-    .regex(/^\d{1,16}$/)
-    .transform(Number)
-    .pipe(z.int());
-}
-
 /** Writes the file whole or not at all; other work gets its turn meanwhile. Throws OutputError. */
 export async function saveCheckpoint(path: string, checkpoint: Checkpoint): Promise<void> {
-  const { config, step, images, seconds, dataHash, recent, tensors } = checkpoint;
+  const { config, step, images, seconds, dataHash, recent, skipped, guard, tensors } = checkpoint;
   const metadata = {
     format: FORMAT,
     version: VERSION,
@@ -96,6 +50,8 @@ export async function saveCheckpoint(path: string, checkpoint: Checkpoint): Prom
     seconds: seconds.toFixed(3),
     data: dataHash,
     recent: JSON.stringify(recent),
+    skipped: String(skipped),
+    guard: JSON.stringify(guard),
     [CHECKSUM_KEY]: UNSEALED,
   };
   const [header, ...data] = encodeSafetensors(tensors, metadata);
@@ -173,7 +129,7 @@ async function readCheckpoint(path: string): Promise<Checkpoint> {
         : `its metadata has ${key} = "${value.slice(0, 80)}"`,
     );
   }
-  const { step, images, seconds, data: dataHash, recent, checksum } = parsed.data;
+  const { step, images, seconds, data: dataHash, recent, skipped, guard, checksum } = parsed.data;
   const data = tensors.map((tensor) => tensor.data);
   if (!(await isSealed(header, data, checksum))) {
     const reason = 'its content is not what its checksum was taken of';
@@ -182,7 +138,7 @@ async function readCheckpoint(path: string): Promise<Checkpoint> {
   try {
     const values: unknown = JSON.parse(parsed.data.config);
     const config = resolveConfig([{ source: 'its config', values: values as Record<string, unknown> }]);
-    return { config, step, images, seconds, dataHash, recent, tensors };
+    return { config, step, images, seconds, dataHash, recent, skipped, guard, tensors };
   } catch (error) {
     if (error instanceof ConfigError) throw bad(error.message, error);
     if (error instanceof SyntaxError || error instanceof TypeError)
@@ -216,3 +172,6 @@ function checkTensors(path: string, { config, tensors }: Checkpoint, addon: Pick
 /** The tensors that inference needs: parameters and their moving average, without the optimizer's moments. */
 export const networkTensors = (tensors: readonly NativeTensor[]): NativeTensor[] =>
   tensors.filter(({ name }) => /^(ema\.)?(kernel|generator|reverser)\./.test(name));
+
+/** What a trainer goes on from. */
+export const stateOf = ({ step, skipped, tensors }: Checkpoint): TrainerState => ({ step, skipped, tensors });

@@ -1,14 +1,16 @@
 import { readdir, rm } from 'node:fs/promises';
-import { basename } from 'node:path';
+import { basename, relative } from 'node:path';
 import { type Checkpoint, saveCheckpoint } from '../checkpoint/checkpoint.js';
 import type { Config } from '../config/schema.js';
 import { SanError } from '../errors.js';
+import { writeFileAtomic } from '../files.js';
 import type { NativeTrainer } from '../native.js';
 import { firstNonFinite } from './finite.js';
 import { type RunFolder, stepOfCheckpoint } from './run-folder.js';
+import { bestOf } from './value-course.js';
 
 /** What a checkpoint says besides the trainer's state. */
-export type Progress = Pick<Checkpoint, 'seconds' | 'recent'>;
+export type Progress = Pick<Checkpoint, 'seconds' | 'recent' | 'guard'>;
 
 export interface CheckpointWriterOptions {
   trainer: NativeTrainer;
@@ -19,6 +21,8 @@ export interface CheckpointWriterOptions {
   latest?: string | undefined;
   /** Damaged files of the run, which the next whole checkpoint replaces. */
   damaged?: readonly string[] | undefined;
+  /** What the loss or metric of `keepBest` was at a step. */
+  valueAt?: ((step: number) => number | undefined) | undefined;
 }
 
 /**
@@ -31,7 +35,7 @@ export class CheckpointWriter {
   private readonly options: CheckpointWriterOptions;
   private damaged: readonly string[];
   private writing: Promise<void> = Promise.resolve();
-  private written: string[] = [];
+  private written: { step: number; path: string }[] = [];
   private failures: unknown[] = [];
 
   constructor(options: CheckpointWriterOptions) {
@@ -44,9 +48,10 @@ export class CheckpointWriter {
   async begin(step: number, progress: Progress): Promise<void> {
     await this.writing;
     if (this.options.folder.checkpoint(step) === this.latest) return;
-    const { tensors } = await this.options.trainer.state();
+    const { tensors, skipped } = await this.options.trainer.state();
     const { config, dataHash } = this.options;
-    const checkpoint = { config, step, images: step * config.batchSize, ...progress, dataHash, tensors };
+    const images = step * config.batchSize;
+    const checkpoint = { config, step, images, ...progress, dataHash, skipped, tensors };
     this.writing = this.save(checkpoint).catch((error: unknown) => {
       this.failures.push(error);
     });
@@ -58,11 +63,11 @@ export class CheckpointWriter {
   }
 
   /** What was written and what went wrong since the last call. */
-  results(): { wrote: string[]; failures: unknown[] } {
-    const { written: wrote, failures } = this;
+  results(): { wrote: string[]; steps: number[]; failures: unknown[] } {
+    const { written, failures } = this;
     this.written = [];
     this.failures = [];
-    return { wrote, failures };
+    return { wrote: written.map(({ path }) => path), steps: written.map(({ step }) => step), failures };
   }
 
   /** Refuses tensors that have gone bad, so that every file is a good one. */
@@ -79,7 +84,7 @@ export class CheckpointWriter {
     const path = this.options.folder.checkpoint(step);
     await saveCheckpoint(path, checkpoint);
     this.latest = path;
-    this.written.push(path);
+    this.written.push({ step, path });
     await this.removeOld(step);
   }
 
@@ -91,11 +96,29 @@ export class CheckpointWriter {
       .flatMap((name) => stepOfCheckpoint(name) ?? [])
       .filter((other) => other <= step)
       .filter((other) => !this.damaged.includes(folder.checkpoint(other)) || other === step);
-    const old = stepsToRemove(steps, config).map((other) => folder.checkpoint(other));
+    const best = await this.noteBest(steps);
+    const old = stepsToRemove(steps, config)
+      .filter((other) => other !== best)
+      .map((other) => folder.checkpoint(other));
     const replaced = this.damaged.filter((path) => basename(path) !== basename(folder.checkpoint(step)));
     this.damaged = [];
     // One that cannot be removed takes up room and does no other harm.
     for (const path of [...old, ...replaced]) await rm(path, { force: true }).catch(() => {});
+  }
+
+  /** Writes down which checkpoint is the best by `keepBest`; gives its step. */
+  private async noteBest(steps: readonly number[]): Promise<number | undefined> {
+    const { config, folder, valueAt } = this.options;
+    if (config.keepBest === undefined || valueAt === undefined) return undefined;
+    const best = bestOf(steps, config.keepBest, valueAt);
+    if (best === undefined) return undefined;
+    const note = {
+      ...best,
+      name: config.keepBest,
+      checkpoint: relative(folder.path, folder.checkpoint(best.step)),
+    };
+    await writeFileAtomic(folder.best, [`${JSON.stringify(note, null, 2)}\n`]);
+    return best.step;
   }
 }
 

@@ -1,23 +1,10 @@
 /** What a run does about steps in which a loss or gradient is not finite. */
-import { z } from 'zod';
+import { type GuardState, noFailure } from '../checkpoint/metadata.js';
 import { SanError } from '../errors.js';
 import type { SkippedStep } from '../native.js';
 
 /** Skipped steps in a row that are one failure. */
 export const PATIENCE = 3;
-
-/** Kept in checkpoints, so that a run that is continued goes on as an unbroken one. */
-export const guardStateSchema = z.object({
-  /** Skipped steps right before now. */
-  inRow: z.int().min(0),
-  /** What the learning rate is multiplied by: halved with each roll-back. */
-  learningRateScale: z.number().gt(0).max(1),
-  /** Step of the failure that the latest roll-back was for; 0 once the run is past it. */
-  failedAt: z.int().min(0),
-});
-export type GuardState = z.output<typeof guardStateSchema>;
-
-export const noFailure = (): GuardState => ({ inRow: 0, learningRateScale: 1, failedAt: 0 });
 
 export interface Failure {
   step: number;

@@ -21,8 +21,8 @@ export class MetricsFile {
     this.size = size;
   }
 
-  /** Keeps the lines of steps up to `lastStep` and cuts off the others. Throws OutputError. */
-  static async open(path: string, lastStep: number): Promise<MetricsFile> {
+  /** Keeps the lines that `keep` says and cuts off the others. Throws OutputError. */
+  static async open(path: string, keep: (line: MetricsLine) => boolean): Promise<MetricsFile> {
     const before = await readFile(path, 'utf8').catch((error: unknown) => {
       if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
       throw new OutputError(`cannot read ${path}: ${fileErrorReason(error)}`, { path }, { cause: error });
@@ -30,7 +30,7 @@ export class MetricsFile {
     if (before === undefined) return new MetricsFile(path, [], 0);
     const lines = before.split('\n').flatMap((text) => {
       const line = parseLine(text);
-      return line !== undefined && line.step <= lastStep ? [{ text, line }] : [];
+      return line !== undefined && keep(line) ? [{ text, line }] : [];
     });
     const after = lines.map(({ text }) => `${text}\n`).join('');
     if (after !== before) await writeFileAtomic(path, [after]);

@@ -1,17 +1,20 @@
 /** From settings and data to a trainer that is ready for its first step, in a folder that is the run's own. */
 import { setTimeout as delay } from 'node:timers/promises';
-import type { LoadedCheckpoint } from '../checkpoint/checkpoint.js';
+import { type LoadedCheckpoint, stateOf } from '../checkpoint/checkpoint.js';
 import { type ConfigLayer, resolveConfig } from '../config/resolve.js';
 import { type Config, lossOptions, modelOptions, optimizerOptions } from '../config/schema.js';
 import { type LoadedImages, loadImages } from '../data/dataset.js';
 import { ConfigError } from '../errors.js';
 import { ensureFolder, writeFileAtomic } from '../files.js';
 import { encodeGrid, spread } from '../generation/grid.js';
+import { Evaluator } from '../metrics/evaluator.js';
 import { type Addon, loadAddon } from '../native.js';
 import { describeSession, recordSession } from './environment.js';
+import { faultsOf } from './faults.js';
 import type { LoopOptions } from './loop.js';
 import { RECONSTRUCTED } from './pictures.js';
 import { findRun, requireSameData } from './resume.js';
+import { startingPoint } from './roll-back.js';
 import { RunFolder } from './run-folder.js';
 import type { EndTick, LoadTick, Tick } from './ticks.js';
 
@@ -116,10 +119,13 @@ async function* setUp(options: SetUpOptions): Preparation {
     ...(checkpoint !== undefined && { checkpoint: checkpoint.path }),
     wrote: [real],
   };
+  const evaluator = await createEvaluator(options);
   if (signal?.aborted) {
+    await evaluator?.dispose();
     yield abortedEnd(config, checkpoint);
     return undefined;
   }
+  const faults = faultsOf(process.env);
   const { seed, batchSize, threads } = config;
   const trainer = await addon.createTrainer({
     model: modelOptions(config),
@@ -129,14 +135,24 @@ async function* setUp(options: SetUpOptions): Preparation {
     batchSize,
     images,
     ...(threads !== undefined && { threads }),
+    ...(faults !== undefined && { faults }),
     ...(checkpoint !== undefined && {
-      state: { step: checkpoint.step, skipped: 0, tensors: checkpoint.tensors },
+      state: stateOf(checkpoint),
     }),
   });
-  const run = { trainer, addon, config, folder, dataHash, images: spread(images, RECONSTRUCTED) };
+  const run = { trainer, addon, evaluator, config, folder, dataHash, images: spread(images, RECONSTRUCTED) };
   if (checkpoint === undefined) return run;
-  const { step, seconds, recent, path, damaged } = checkpoint;
-  return { ...run, from: { step, seconds, recent, path, damaged } };
+  return { ...run, from: startingPoint(checkpoint) };
+}
+
+/** What measures the metrics; undefined in a run without. Its native memory is the caller's to free. */
+async function createEvaluator({ addon, config, dataset, signal }: SetUpOptions) {
+  if (config.metricEvery === 0 || config.metrics.length === 0) return undefined;
+  const { images, hash: dataHash } = dataset;
+  return Evaluator.create({ addon, images, dataHash, config, signal }).catch((error: unknown) => {
+    if (signal?.aborted) return undefined;
+    throw error;
+  });
 }
 
 /** The images, of which there must be a batch; undefined on abort. */

@@ -8,6 +8,7 @@ import { ensureFolder, removeTemporary, writeFileAtomic } from '../files.js';
 const NAMES = {
   config: 'config.json',
   metrics: 'metrics.jsonl',
+  best: 'best.json',
   skipped: 'skipped.jsonl',
   lossCurve: 'losses.svg',
   metricCurves: 'metrics.svg',
@@ -61,6 +62,11 @@ export class RunFolder {
 
   get metrics(): string {
     return this.file(NAMES.metrics);
+  }
+
+  /** Which checkpoint is the best by `keepBest`. */
+  get best(): string {
+    return this.file(NAMES.best);
   }
 
   get checkpoints(): string {

@@ -68,6 +68,8 @@ export interface EndTick {
   type: 'end';
   /** Why: all steps done, the caller's wish, or a limit or target of the settings. */
   stopped: 'finished' | 'aborted' | 'images' | 'time' | 'targets' | 'plateau';
+  /** The limit, target or plateau that ended the run, in words. */
+  reason?: string;
   step: number;
   steps: number;
   images: number;

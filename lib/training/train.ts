@@ -67,6 +67,7 @@ export async function* train(
       yield* trainingLoop({ ...run, ...control });
     } finally {
       await run.trainer.dispose();
+      await run.evaluator?.dispose();
     }
   } finally {
     await held?.release();

@@ -25,7 +25,13 @@ export const someLosses = (value = 1): Losses => ({
 });
 
 /** What a checkpoint says besides counters, config and tensors. */
-export const progress = { seconds: 1.5, dataHash: 'abc', recent: { steps: 2, losses: someLosses(3.25) } };
+export const progress = {
+  seconds: 1.5,
+  dataHash: 'abc',
+  recent: { steps: 2, skipped: 0, losses: someLosses(3.25) },
+  skipped: 1,
+  guard: { inRow: 0, learningRateScale: 0.5, failedAt: 7 },
+};
 
 /** Two parameters whose shapes depend on the model. */
 export const fakeParameters = ({ latentChannels, widths }: ModelOptions): ParameterInfo[] => [

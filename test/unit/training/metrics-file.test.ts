@@ -10,7 +10,7 @@ describe('MetricsFile', () => {
   it('keeps the lines up to a step, and cuts off later and torn ones', async () => {
     const path = join(await temporaryFolder(), 'metrics.jsonl');
     await writeFile(path, `${text({ step: 2, a: 1 }, { step: 4, a: 2 }, { step: 6, a: 3 })}{"step":8,"a`);
-    const file = await MetricsFile.open(path, 4);
+    const file = await MetricsFile.open(path, ({ step }) => step <= 4);
     expect(file.kept).toEqual([
       { step: 2, a: 1 },
       { step: 4, a: 2 },
@@ -21,14 +21,14 @@ describe('MetricsFile', () => {
 
   it('makes no file before there is a line', async () => {
     const path = join(await temporaryFolder(), 'metrics.jsonl');
-    const file = await MetricsFile.open(path, 0);
+    const file = await MetricsFile.open(path, () => false);
     await file.append([]);
     await expect(readFile(path)).rejects.toMatchObject({ code: 'ENOENT' });
   });
 
   it('loses no line while it cannot be written', async () => {
     const path = join(await temporaryFolder(), 'metrics.jsonl');
-    const file = await MetricsFile.open(path, 0);
+    const file = await MetricsFile.open(path, () => false);
     await file.append([{ step: 1 }]);
     const before = await readFile(path);
     await rm(path);
