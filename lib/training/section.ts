@@ -103,7 +103,10 @@ export class Section {
         const chunk = await this.takeSteps();
         yield* warnings.take();
         if (chunk === undefined) continue;
-        if ('failure' in chunk) return chunk.failure;
+        if ('failure' in chunk) {
+          await warnings.tolerate('metrics', () => this.parts.log.flush());
+          return chunk.failure;
+        }
         await this.writeDue();
         yield* warnings.take();
         yield this.stepsTick(chunk.losses, chunk.learningRate, began);

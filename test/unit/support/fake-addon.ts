@@ -10,10 +10,12 @@ import type {
   NativeTrainer,
   ParameterInfo,
   SampleOptions,
+  SkippedStep,
   StepReport,
   TrainerOptions,
   TrainerState,
 } from '../../../lib/native.js';
+import { LOSS_NAMES } from '../../../lib/native.js';
 
 export const someLosses = (value = 1): Losses => ({
   lgd: value,
@@ -97,9 +99,14 @@ export class FakeTrainer implements NativeTrainer {
     const { secondsPerStep = 0.01, lossesAt = () => someLosses(), onStep } = this.settings;
     this.chunks.push(steps);
     const losses: Losses[] = [];
+    const skipped: SkippedStep[] = [];
     while (losses.length < steps && !this.interrupted) {
       this.step++;
-      losses.push(lossesAt(this.step));
+      const taken = lossesAt(this.step);
+      losses.push(taken);
+      // As the real one does: a bad step is told and has no effect.
+      const bad = LOSS_NAMES.find((name) => !Number.isFinite(taken[name]));
+      if (bad) skipped.push({ step: this.step, what: `loss ${bad}` });
       await new Promise(setImmediate);
       onStep?.(this.step);
     }
@@ -107,10 +114,15 @@ export class FakeTrainer implements NativeTrainer {
     return {
       step: this.step,
       losses,
-      skipped: [],
+      skipped,
       seconds: losses.length * secondsPerStep,
       warnings: [],
     };
+  }
+
+  /** Steps done. */
+  get done(): number {
+    return this.step;
   }
 
   interrupt(): void {

@@ -4,6 +4,8 @@ import { describe, expect, it } from 'vitest';
 import { loadCheckpoint } from '../../../lib/checkpoint/checkpoint.js';
 import { resolveConfig } from '../../../lib/config/resolve.js';
 import { type ConfigInput, modelOptions } from '../../../lib/config/schema.js';
+import { NativeError } from '../../../lib/errors.js';
+import type { MetricValues } from '../../../lib/metrics/sampler.js';
 import { trainingLoop } from '../../../lib/training/loop.js';
 import { RunFolder } from '../../../lib/training/run-folder.js';
 import type { EndTick, NoteTick, StepsTick } from '../../../lib/training/ticks.js';
@@ -16,7 +18,12 @@ import {
 } from '../support/fake-addon.js';
 import { temporaryFolder } from '../support/temporary.js';
 
-async function setUp(values: ConfigInput, settings: FakeTrainerSettings = {}, signal?: AbortSignal) {
+async function setUp(
+  values: ConfigInput,
+  settings: FakeTrainerSettings = {},
+  signal?: AbortSignal,
+  metricsAt: (step: number) => MetricValues = () => ({}),
+) {
   const path = join(await temporaryFolder(), 'run');
   const config = resolveConfig([
     {
@@ -29,7 +36,9 @@ async function setUp(values: ConfigInput, settings: FakeTrainerSettings = {}, si
   const trainer = new FakeTrainer(modelOptions(config), settings);
   const { addon } = fakeAddon();
   const images = fakeImages(modelOptions(config), { seed: 0, count: 3 });
-  const loop = trainingLoop({ trainer, addon, config, folder, images, dataHash: 'abc', signal });
+  const evaluator = { evaluate: async () => metricsAt(trainer.done), dispose: async () => {} };
+  const run = { trainer, addon, evaluator, config, folder, images, dataHash: 'abc', signal };
+  const loop = trainingLoop(run);
   return { path, trainer, loop };
 }
 
@@ -114,9 +123,9 @@ describe('trainingLoop', () => {
       untimed.push((await metrics(path)).map((line) => ({ ...line, seconds: 0 })));
     }
     expect(untimed[0]).toEqual([
-      { step: 10, images: 20, seconds: 0, ...someLosses(5.5), lrx: 1.83333 },
-      { step: 20, images: 40, seconds: 0, ...someLosses(15.5), lrx: 5.16667 },
-      { step: 25, images: 50, seconds: 0, ...someLosses(23), lrx: 7.66667 },
+      { step: 10, images: 20, seconds: 0, learningRate: 0.001, ...someLosses(5.5), lrx: 1.83333 },
+      { step: 20, images: 40, seconds: 0, learningRate: 0.001, ...someLosses(15.5), lrx: 5.16667 },
+      { step: 25, images: 50, seconds: 0, learningRate: 0.001, ...someLosses(23), lrx: 7.66667 },
     ]);
     expect(untimed[1]).toEqual(untimed[0]);
     expect(untimed[2]).toEqual(untimed[0]);
@@ -145,15 +154,163 @@ describe('trainingLoop', () => {
     expect(await files(path, 'checkpoints')).toEqual([]);
   });
 
-  it('stops at a loss that is not finite, naming it and its step; the last checkpoint stays', async () => {
-    const lossesAt = (step: number) => ({ ...someLosses(), lrx: step === 43 ? Number.NaN : 1 });
+  it('skips a step that is not finite, counts it and goes on', async () => {
+    const lossesAt = (step: number) => ({ ...someLosses(), lrx: step === 13 ? Number.NaN : 1 });
+    const { loop, path } = await setUp({ steps: 20, logEvery: 10, checkpointEvery: 0 }, { lossesAt });
+    const { steps, notes, end } = await collect(loop);
+    expect(end.stopped).toBe('finished');
+    expect(steps.at(-1)?.skipped).toBe(1);
+    expect(notes.map(({ message }) => message)).toEqual([
+      'step 13 was skipped: loss lrx was not finite; 1 skipped so far',
+    ]);
+    const lines = await metrics(path);
+    expect(lines.map(({ step, lrx, skipped }) => [step, lrx, skipped])).toEqual([
+      [10, 1, undefined],
+      [20, 1, 1],
+    ]);
+  });
+
+  it.each([
+    [30, 'step 30, .*step-000030.safetensors,'],
+    [0, 'the beginning'],
+  ])('with checkpoints every %d goes back after three bad steps, to %s', async (checkpointEvery, to) => {
+    const visits = new Map<number, number>();
+    const lossesAt = (step: number) => {
+      visits.set(step, (visits.get(step) ?? 0) + 1);
+      const bad = step >= 43 && step <= 45 && visits.get(step) === 1;
+      return { ...someLosses(), lrx: bad ? Number.NaN : 1 };
+    };
+    const { loop, path } = await setUp(
+      { steps: 60, logEvery: 10, checkpointEvery, sampleEvery: 0 },
+      { lossesAt },
+    );
+    const { notes, end } = await collect(loop);
+    expect(end.stopped).toBe('finished');
+    expect(notes.at(-1)?.message).toMatch(
+      new RegExp(
+        `^loss lrx was not finite.* up to step 45 were skipped; went back to ${to} with the learning rate`,
+      ),
+    );
+    const before = checkpointEvery;
+    const lines = await metrics(path);
+    expect(lines.map(({ step, learningRate, skipped }) => [step, learningRate, skipped])).toEqual(
+      [10, 20, 30, 40, 50, 60].map((step) => [step, step <= before ? 0.001 : 0.0005, undefined]),
+    );
+    const { guard, skipped } = await loadCheckpoint(path, fakeAddon().addon);
+    // Nothing was saved since it got past the failure but this one.
+    expect(guard).toEqual({ inRow: 0, learningRateScale: 0.5, failedAt: 45 });
+    expect(skipped).toBe(0);
+  });
+
+  it('ends when it fails again right after it went back, naming what and where; checkpoints stay', async () => {
+    const lossesAt = (step: number) => ({ ...someLosses(), lrx: step >= 43 ? Number.NaN : 1 });
     const { loop, path } = await setUp({ steps: 100, checkpointEvery: 30, sampleEvery: 0 }, { lossesAt });
     await expect(collect(loop)).rejects.toMatchObject({
       code: 'ERR_SAN_NON_FINITE',
-      message: expect.stringMatching(/^the loss LRX became NaN at step 43;/),
+      message: expect.stringMatching(/^loss lrx was not finite in 3 steps in a row up to step 45, and again/),
+      details: { field: 'loss lrx' },
     });
     expect(await files(path, 'checkpoints')).toEqual(['step-000030.safetensors']);
     expect((await metrics(path)).at(-1)?.step).toBe(40);
+  });
+
+  it('may go back again for a later failure', async () => {
+    const visits = new Map<number, number>();
+    const lossesAt = (step: number) => {
+      visits.set(step, (visits.get(step) ?? 0) + 1);
+      const bad = [13, 14, 15, 33, 34, 35].includes(step) && visits.get(step) === 1;
+      return { ...someLosses(), lrx: bad ? Number.NaN : 1 };
+    };
+    const { loop, path } = await setUp(
+      { steps: 50, logEvery: 10, checkpointEvery: 10, sampleEvery: 0 },
+      { lossesAt },
+    );
+    await collect(loop);
+    expect((await metrics(path)).map(({ learningRate }) => learningRate)).toEqual([
+      0.001, 0.0005, 0.0005, 0.00025, 0.00025,
+    ]);
+    expect((await loadCheckpoint(path, fakeAddon().addon)).guard.failedAt).toBe(0);
+  });
+
+  it('saves nothing in the midst of bad steps', async () => {
+    const lossesAt = (step: number) => ({ ...someLosses(), lrx: [10, 11].includes(step) ? Number.NaN : 1 });
+    const { loop, path } = await setUp(
+      { steps: 30, checkpointEvery: 10, sampleEvery: 0 },
+      { lossesAt, secondsPerStep: 1 },
+    );
+    await collect(loop);
+    expect(await files(path, 'checkpoints')).toEqual([
+      'step-000012.safetensors',
+      'step-000020.safetensors',
+      'step-000030.safetensors',
+    ]);
+  });
+
+  it('says which settings to lower when memory runs out', async () => {
+    const onStep = (step: number) => {
+      if (step === 4) throw new NativeError('ERR_SAN_OUT_OF_MEMORY', 'out of memory');
+    };
+    const { loop } = await setUp({ steps: 10 }, { onStep, secondsPerStep: 1 });
+    await expect(collect(loop)).rejects.toMatchObject({
+      code: 'ERR_SAN_OUT_OF_MEMORY',
+      message: expect.stringMatching(
+        /^out of memory after step 3: lower batchSize \(now 2\), or imageSize \(16\)/,
+      ),
+    });
+  });
+
+  it('ends with the step that reaches maxImages, whatever the chunks', async () => {
+    const { loop, trainer } = await setUp({ steps: 100, maxImages: 25 });
+    const { end, steps } = await collect(loop);
+    expect(end).toMatchObject({ stopped: 'images', step: 13, images: 26, steps: 100 });
+    expect(end.reason).toMatch(/maxImages = 25/);
+    expect(steps.at(-1)?.secondsLeft).toBe(0);
+    expect(trainer.chunks.reduce((a, b) => a + b)).toBe(13);
+  });
+
+  it.each([0.001, 0.1])('ends where all targets hold, at %d s a step', async (secondsPerStep) => {
+    const { loop } = await setUp(
+      { steps: 100, logEvery: 5, targets: ['lgd<0.5', 'llz>0.1'] },
+      { secondsPerStep, lossesAt: (step) => someLosses(10 / step) },
+    );
+    const { end } = await collect(loop);
+    expect(end).toMatchObject({ stopped: 'targets', step: 25 });
+    expect(end.reason).toMatch(/lgd<0.5 \(now 0\.43/);
+    expect(end.checkpoint).toMatch(/step-000025/);
+  });
+
+  it('measures the metrics when due and at the end, keeps the best checkpoint and says which', async () => {
+    const { loop, path } = await setUp(
+      {
+        steps: 50,
+        logEvery: 10,
+        metricEvery: 10,
+        checkpointEvery: 10,
+        keepLast: 1,
+        keepBest: 'swd',
+        sampleEvery: 0,
+      },
+      {},
+      undefined,
+      (step) => ({ swd: (step - 20) ** 2, reconstruction: 0.5 }),
+    );
+    const { steps } = await collect(loop);
+    const measured = (await metrics(path)).filter((line) => 'swd' in line);
+    expect(measured.map(({ step, swd }) => [step, swd])).toEqual([
+      [10, 100],
+      [20, 0],
+      [30, 100],
+      [40, 400],
+      [50, 900],
+    ]);
+    expect(steps.find(({ step }) => step === 20)?.metrics).toEqual({ swd: 0, reconstruction: 0.5 });
+    expect(await files(path, 'checkpoints')).toEqual(['step-000020.safetensors', 'step-000050.safetensors']);
+    expect(JSON.parse(await readFile(join(path, 'best.json'), 'utf8'))).toEqual({
+      step: 20,
+      value: 0,
+      name: 'swd',
+      checkpoint: 'checkpoints/step-000020.safetensors',
+    });
   });
 
   it('writes no checkpoint of tensors that are not finite', async () => {
