@@ -3,10 +3,16 @@ import { suggestion } from '../config/nearest.js';
 import { SanError, UsageError } from '../errors.js';
 import { ExitStatus } from './exit-status.js';
 import { generateCommand } from './generate.js';
+import { schemaCommand } from './schema.js';
 import { setupCommand } from './setup.js';
 import { trainCommand } from './train.js';
 
-const COMMANDS = { train: trainCommand, generate: generateCommand, setup: setupCommand };
+const COMMANDS = {
+  train: trainCommand,
+  generate: generateCommand,
+  setup: setupCommand,
+  schema: schemaCommand,
+};
 const NAMES = Object.keys(COMMANDS);
 
 /**
@@ -30,6 +36,7 @@ function parser(argv: readonly string[]): Argv {
     .command(COMMANDS.train)
     .command(COMMANDS.generate)
     .command(COMMANDS.setup)
+    .command(COMMANDS.schema)
     .example('$0 train photos --out runs/photos', 'Train on a folder of images')
     .example('$0 generate runs/photos --grid grid.png', 'Draw 64 new images on one sheet')
     .demandCommand(1, `a command is missing: ${NAMES.join(', ')}`)
