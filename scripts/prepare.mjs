@@ -61,6 +61,7 @@ export async function compile() {
       const status = await run(process.execPath, [inRoot('node_modules/typescript/bin/tsc')], { cwd: root });
       if (status !== 0) throw new Failure('the TypeScript does not compile, see above', status);
       await prune();
+      await writeConfigSchema();
     });
     await writeFile(stamp, hash);
     return true;
@@ -118,6 +119,12 @@ async function prune() {
     const stem = path.relative(inRoot('dist'), file).replace(/(\.d\.ts|\.js)(\.map)?$/, '');
     if (entry.isFile() && !stems.has(stem)) await rm(file);
   }
+}
+
+/** The JSON Schema of config files, which editors read from the package. */
+async function writeConfigSchema() {
+  const { configJsonSchema } = await import(pathToFileURL(inRoot('dist/lib/config/json-schema.js')).href);
+  await writeFile(inRoot('dist/config.schema.json'), `${JSON.stringify(configJsonSchema(), null, 2)}\n`);
 }
 
 async function step(text, work) {

@@ -4,6 +4,7 @@ import { SanError, UsageError } from '../errors.js';
 import { evaluateCommand } from './evaluate.js';
 import { ExitStatus } from './exit-status.js';
 import { generateCommand } from './generate.js';
+import { schemaCommand } from './schema.js';
 import { setupCommand } from './setup.js';
 import { trainCommand } from './train.js';
 
@@ -12,6 +13,7 @@ const COMMANDS = {
   generate: generateCommand,
   evaluate: evaluateCommand,
   setup: setupCommand,
+  schema: schemaCommand,
 };
 const NAMES = Object.keys(COMMANDS);
 
@@ -37,6 +39,7 @@ function parser(argv: readonly string[]): Argv {
     .command(COMMANDS.generate)
     .command(COMMANDS.evaluate)
     .command(COMMANDS.setup)
+    .command(COMMANDS.schema)
     .example('$0 train photos --out runs/photos', 'Train on a folder of images')
     .example('$0 generate runs/photos --grid grid.png', 'Draw 64 new images on one sheet')
     .example('$0 evaluate runs/photos photos', 'Measure how good they are')

@@ -1,21 +1,13 @@
 import { constants } from 'node:os';
 import type { ArgumentsCamelCase, CommandModule } from 'yargs';
-import type { PresetName } from '../config/presets.js';
-import { presets } from '../config/presets.js';
+import { PRESET_NAMES, type PresetName } from '../config/presets.js';
 import { train } from '../training/train.js';
 import { ExitStatus } from './exit-status.js';
 import { configFlags, configFromFlags } from './flags.js';
+import { type PlanArguments, planFlags, showPlan } from './plan.js';
 import { createReporter, type Reporter } from './progress.js';
 
-interface TrainArguments {
-  data: string;
-  out: string;
-  preset: string | undefined;
-  config: string | undefined;
-  resume: boolean;
-  json: boolean;
-  quiet: boolean;
-}
+type TrainArguments = PlanArguments;
 
 const SIGNALS = ['SIGINT', 'SIGTERM'] as const;
 /** Signals within so many milliseconds of the first are the same wish. */
@@ -44,7 +36,7 @@ export const trainCommand: CommandModule<object, TrainArguments> = {
           type: 'string',
           requiresArg: true,
           group: 'Run folder and settings:',
-          describe: `Named settings: ${Object.keys(presets).join(', ')}`,
+          describe: `Named settings: ${PRESET_NAMES.join(', ')}`,
         },
         config: {
           type: 'string',
@@ -58,6 +50,7 @@ export const trainCommand: CommandModule<object, TrainArguments> = {
           group: 'Run folder and settings:',
           describe: 'Continue the run in --out from its newest whole checkpoint',
         },
+        ...planFlags,
         json: { type: 'boolean', default: false, describe: 'One JSON object per tick on stdout' },
         quiet: { type: 'boolean', default: false, describe: 'Say nothing but errors' },
       })
@@ -72,6 +65,7 @@ export const trainCommand: CommandModule<object, TrainArguments> = {
 };
 
 async function run(argv: ArgumentsCamelCase<TrainArguments>): Promise<void> {
+  if (await showPlan(argv)) return;
   const { data, out, preset, config, resume } = argv;
   const reporter = createReporter(argv);
   const stop = stopOnSignal(reporter);

@@ -18,6 +18,14 @@ export interface ArchitectureInput extends Partial<Architecture> {
   maxWidth: number;
 }
 
+/** What each key is worked out from when it is left open. */
+export const DERIVED_FROM: Readonly<Record<keyof Architecture, string>> = {
+  widths: 'baseWidth and maxWidth',
+  strides: 'imageSize',
+  latentChannels: 'latentSize',
+  latentSize: 'imageSize',
+};
+
 const MODULES = 6;
 /** Numbers in a latent that the derivation aims at, and the fewest channels it gives. */
 const LATENT_NUMBERS = 64;

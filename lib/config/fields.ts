@@ -12,6 +12,8 @@ export interface Field {
   expected: string;
   /** The default, or where it comes from, in words. */
   default: string;
+  /** The names to choose from, in texts that are one of a few or a list of such. */
+  options?: readonly string[];
 }
 
 type JsonSchema = z.core.JSONSchema.BaseSchema;
@@ -33,10 +35,21 @@ function listFields(): Field[] {
         description: schema.description ?? '',
         kind: kindOf(schema),
         expected: expectedBy(schema),
-        default: String(schema.default ?? schema.derivation),
+        default: defaultOf(schema),
+        ...optionsOf(schema),
       };
     }),
   );
+}
+
+function defaultOf({ default: value, derivation }: JsonSchema): string {
+  if (Array.isArray(value)) return value.length === 0 ? 'none' : value.join(',');
+  return String(value ?? derivation);
+}
+
+function optionsOf(schema: JsonSchema): Pick<Field, 'options'> {
+  const names = schema.enum ?? (schema.items as JsonSchema | undefined)?.enum;
+  return typeof names?.[0] === 'string' ? { options: names.map(String) } : {};
 }
 
 function kindOf(schema: JsonSchema): Field['kind'] {

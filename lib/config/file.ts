@@ -4,9 +4,12 @@ import { ConfigError } from '../errors.js';
 import { fileErrorReason } from '../files.js';
 import type { ConfigLayer } from './resolve.js';
 
+/** Names the schema to an editor; not a setting. */
+const SCHEMA_KEY = '$schema';
+
 /**
- * Reads a config file, YAML or JSON: one flat map of config keys. The keys and values themselves are checked by
- * resolveConfig. Throws ConfigError when the file cannot be read or is not such a map.
+ * Reads a config file, YAML or JSON: one flat map of config keys, beside which `$schema` may stand. The keys and
+ * values themselves are checked by resolveConfig. Throws ConfigError when the file cannot be read or is not such a map.
  */
 export async function readConfigFile(path: string): Promise<ConfigLayer> {
   const fail = (reason: string) =>
@@ -24,5 +27,6 @@ export async function readConfigFile(path: string): Promise<ConfigLayer> {
   if (typeof values !== 'object' || values === null || Array.isArray(values)) {
     throw fail('must be a map of config keys to values, such as "imageSize: 32"');
   }
-  return { source: path, values: values as Record<string, unknown> };
+  const { [SCHEMA_KEY]: _, ...settings } = values as Record<string, unknown>;
+  return { source: path, values: settings };
 }

@@ -1,10 +1,12 @@
 /** Several layers of settings into one checked config. */
 import { ConfigError } from '../errors.js';
-import { deriveArchitecture } from './architecture.js';
+import { type Architecture, DERIVED_FROM, deriveArchitecture } from './architecture.js';
+import { crossCheck } from './cross-checks.js';
 import { fieldOf, fields } from './fields.js';
+import { hint } from './hints.js';
 import { suggestion } from './nearest.js';
-import { type PresetName, presets } from './presets.js';
-import { type Config, configSchema } from './schema.js';
+import { PRESET_NAMES, presets } from './presets.js';
+import { type Config, type ConfigInput, type ConfigKey, configSchema } from './schema.js';
 
 export interface ConfigLayer {
   /** Where the values come from, for messages: a file's name; empty for flags and API options. */
@@ -12,12 +14,29 @@ export interface ConfigLayer {
   values: Readonly<Record<string, unknown>>;
 }
 
+/** Where the value of a key comes from. */
+export type Origin =
+  | { kind: 'default' }
+  /** Worked out from other keys, named in words. */
+  | { kind: 'derived'; from: string }
+  /** Given by a layer: its source. */
+  | { kind: 'given'; source: string };
+
+export interface ResolvedConfig {
+  config: Config;
+  /** An entry for each key of `config`. */
+  origins: ReadonlyMap<ConfigKey, Origin>;
+}
+
 /**
  * Later layers win over earlier ones and over the schema's defaults; undefined values count as absent.
  * Throws ConfigError: an unknown key with its nearest name, a value out of range with the range, or two keys that
  * disagree with both values.
  */
-export function resolveConfig(layers: readonly ConfigLayer[]): Config {
+export const resolveConfig = (layers: readonly ConfigLayer[]): Config => resolveWithOrigins(layers).config;
+
+/** The same, and where each value comes from. */
+export function resolveWithOrigins(layers: readonly ConfigLayer[]): ResolvedConfig {
   const given = new Map<string, { value: unknown; source: string }>();
   for (const { source, values } of layers) {
     for (const [key, value] of Object.entries(values)) {
@@ -32,12 +51,21 @@ export function resolveConfig(layers: readonly ConfigLayer[]): Config {
     const wrong = new Set(parsed.error.issues.map((issue) => String(issue.path[0])));
     const messages = [...wrong].map((key) => {
       const { value, source } = given.get(key) ?? { value: undefined, source: '' };
-      return `${key} = ${show(value)}${inSource(source)}: expected ${fieldOf(key)?.expected}`;
+      return `${key} = ${show(value)}${inSource(source)}: expected ${fieldOf(key)?.expected}${hint(key, value)}`;
     });
     const [field = ''] = wrong;
     throw new ConfigError(messages.join('; '), { field, value: given.get(field)?.value });
   }
-  return inSchemaOrder({ ...parsed.data, ...deriveArchitecture(parsed.data) });
+  const config = inSchemaOrder({ ...parsed.data, ...deriveArchitecture(parsed.data) });
+  crossCheck(config);
+  const origin = (key: ConfigKey): Origin => {
+    const source = given.get(key)?.source;
+    if (source !== undefined) return { kind: 'given', source };
+    const from = DERIVED_FROM[key as keyof Architecture];
+    return from === undefined ? { kind: 'default' } : { kind: 'derived', from };
+  };
+  const keys = Object.keys(config) as ConfigKey[];
+  return { config, origins: new Map(keys.map((key) => [key, origin(key)])) };
 }
 
 const inSchemaOrder = (config: Config): Config =>
@@ -46,15 +74,17 @@ const inSchemaOrder = (config: Config): Config =>
   ) as unknown as Config;
 
 /** The layer of a named preset. Throws ConfigError for an unknown name. */
-export function presetLayer(name: string): ConfigLayer {
-  if (!Object.hasOwn(presets, name)) {
-    const names = Object.keys(presets);
+export function presetLayer(name: string | number): ConfigLayer {
+  const values = Object.hasOwn(presets, name)
+    ? (presets as Readonly<Record<string, ConfigInput>>)[name]
+    : undefined;
+  if (values === undefined) {
     throw new ConfigError(
-      `preset = ${show(name)}: there is no such preset, only ${names.join(', ')}${suggestion(name, names)}`,
+      `preset = ${show(name)}: there is no such preset, only ${PRESET_NAMES.join(', ')}${suggestion(String(name), PRESET_NAMES)}`,
       { field: 'preset', value: name },
     );
   }
-  return { source: `preset ${name}`, values: presets[name as PresetName] };
+  return { source: `preset ${name}`, values };
 }
 
 function unknownKey(key: string, source: string): ConfigError {
