@@ -2,16 +2,25 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { LoadedCheckpoint } from '../checkpoint/checkpoint.js';
 import { type ConfigLayer, resolveConfig } from '../config/resolve.js';
-import { type Config, lossOptions, modelOptions, optimizerOptions } from '../config/schema.js';
+import type { Config } from '../config/schema.js';
 import { type LoadedImages, loadImages } from '../data/dataset.js';
 import { ConfigError } from '../errors.js';
 import { ensureFolder, writeFileAtomic } from '../files.js';
 import { encodeGrid, spread } from '../generation/grid.js';
 import { type Addon, loadAddon } from '../native.js';
+import {
+  continuedWeights,
+  type InitialWeights,
+  initNotes,
+  readInitialWeights,
+  stateFrom,
+  writeInitRecord,
+} from './init-from.js';
 import type { LoopOptions } from './loop.js';
 import { findRun, requireSameData } from './resume.js';
 import { RunFolder } from './run-folder.js';
 import type { EndTick, LoadTick, Tick } from './ticks.js';
+import { trainerOptions } from './trainer-options.js';
 
 /** Milliseconds between two ticks while images are read. */
 const LOAD_TICK = 200;
@@ -19,6 +28,8 @@ const LOAD_TICK = 200;
 export interface Plan {
   data: string;
   layers: readonly ConfigLayer[];
+  /** Run folder or checkpoint with the weights to begin from. */
+  initFrom?: string | undefined;
   control: { signal?: AbortSignal | undefined };
   /** Keeps other runs out of the folder, which must exist by then. */
   lock(): Promise<void>;
@@ -28,10 +39,12 @@ export interface Plan {
 type Preparation = AsyncGenerator<Tick, LoopOptions | undefined, void>;
 
 /** A new run. Until its data is in memory nothing is written, so that a wrong path leaves no folder behind. */
-export async function* beginRun(out: string, { data, layers, control, lock }: Plan): Preparation {
+export async function* beginRun(out: string, plan: Plan): Preparation {
+  const { data, layers, initFrom, control, lock } = plan;
   const config = resolveConfig(layers);
   await RunFolder.claim(out);
   const addon = loadAddon();
+  const weights = initFrom === undefined ? undefined : await readInitialWeights(initFrom, { config, addon });
   const dataset = yield* readUsableImages(data, config, control.signal);
   if (dataset === undefined) {
     yield abortedEnd(config);
@@ -41,15 +54,19 @@ export async function* beginRun(out: string, { data, layers, control, lock }: Pl
   await lock();
   const folder = await RunFolder.claim(out);
   await folder.sweep();
-  return yield* setUp({ addon, config, dataset, folder, signal: control.signal });
+  const wrote = await writeInitRecord(folder, weights);
+  return yield* setUp({ addon, config, dataset, folder, signal: control.signal, weights, wrote });
 }
 
 /** A run that was begun before, from its newest whole checkpoint. */
-export async function* continueRun(folder: RunFolder, { data, layers, control, lock }: Plan): Preparation {
+export async function* continueRun(folder: RunFolder, plan: Plan): Preparation {
+  const { data, layers, initFrom, control, lock } = plan;
   await lock();
   await folder.sweep();
   const addon = loadAddon();
   const { config, checkpoint } = await findRun(folder, layers, addon);
+  const begun = checkpoint !== undefined;
+  const weights = await continuedWeights({ folder, initFrom, begun, config, addon });
   for (const { reason } of checkpoint?.damaged ?? []) {
     yield { type: 'note', level: 'warning', message: `passed over a damaged checkpoint: ${reason}` };
   }
@@ -68,7 +85,7 @@ export async function* continueRun(folder: RunFolder, { data, layers, control, l
     return undefined;
   }
   if (checkpoint !== undefined) requireSameData(data, dataset.hash, checkpoint);
-  return yield* setUp({ addon, config, dataset, folder, signal: control.signal, checkpoint });
+  return yield* setUp({ addon, config, dataset, folder, signal: control.signal, checkpoint, weights });
 }
 
 /** The last tick of a run that took no step. */
@@ -89,11 +106,15 @@ interface SetUpOptions {
   folder: RunFolder;
   signal: AbortSignal | undefined;
   checkpoint?: LoadedCheckpoint | undefined;
+  /** What a run without a checkpoint begins from. */
+  weights?: InitialWeights | undefined;
+  /** Files written so far. */
+  wrote?: string[];
 }
 
 /** Writes the run's first files and sets up the trainer, which then holds the only copies of images and state. */
 async function* setUp(options: SetUpOptions): Preparation {
-  const { addon, config, folder, signal, checkpoint } = options;
+  const { addon, config, folder, signal, checkpoint, weights, wrote = [] } = options;
   const { images, skipped, hash: dataHash } = options.dataset;
   await folder.begin(config, skipped);
   const real = folder.sample('real');
@@ -105,25 +126,17 @@ async function* setUp(options: SetUpOptions): Preparation {
     steps: config.steps,
     step: checkpoint?.step ?? 0,
     ...(checkpoint !== undefined && { checkpoint: checkpoint.path }),
-    wrote: [real],
+    wrote: [...wrote, real],
   };
+  if (weights) yield* initNotes(weights, folder);
   if (signal?.aborted) {
     yield abortedEnd(config, checkpoint);
     return undefined;
   }
-  const { seed, batchSize, threads } = config;
-  const trainer = await addon.createTrainer({
-    model: modelOptions(config),
-    loss: lossOptions(config),
-    optimizer: optimizerOptions(config),
-    seed,
-    batchSize,
-    images,
-    ...(threads !== undefined && { threads }),
-    ...(checkpoint !== undefined && {
-      state: { step: checkpoint.step, skipped: 0, tensors: checkpoint.tensors },
-    }),
-  });
+  const state = checkpoint
+    ? { step: checkpoint.step, skipped: 0, tensors: checkpoint.tensors }
+    : weights && (await stateFrom(weights, { config, addon }));
+  const trainer = await addon.createTrainer({ ...trainerOptions(config), images, ...(state && { state }) });
   if (checkpoint === undefined) return { trainer, config, folder, dataHash };
   const { step, seconds, recent, path, damaged } = checkpoint;
   return { trainer, config, folder, dataHash, from: { step, seconds, recent, path, damaged } };
