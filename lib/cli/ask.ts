@@ -46,7 +46,7 @@ async function describeRun(path: string): Promise<string | undefined> {
   }
 }
 
-/** "now", "3 minutes ago". */
+/** "3 minutes ago", in the largest unit that there is one of. */
 export function timeAgo(seconds: number): string {
   const [unit, length] = UNITS.find(([, length]) => seconds >= length) ?? ['second', 1];
   const count = Math.max(0, Math.floor(seconds / length));
