@@ -14,5 +14,6 @@ export type {
   Pairing,
   SampleOptions,
 } from './native.js';
+export type { Log, LogEvent } from './training/log.js';
 export type { BeginTick, EndTick, LoadTick, NoteTick, StepsTick, Tick } from './training/ticks.js';
 export { type TrainControl, type TrainOptions, train } from './training/train.js';

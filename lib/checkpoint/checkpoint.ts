@@ -34,6 +34,8 @@ export interface Checkpoint {
 /** A checkpoint as found on disk. */
 export interface LoadedCheckpoint extends Checkpoint {
   path: string;
+  /** SHA-256 that the file carries, and that its content was found to have. */
+  checksum: string;
   /** Newer checkpoints of the run that were damaged, and what was wrong with them. */
   damaged: { path: string; reason: string }[];
 }
@@ -110,7 +112,7 @@ async function candidates(runOrFile: string): Promise<string[]> {
   return steps.sort((a, b) => b.step - a.step).map(({ name }) => join(folder, name));
 }
 
-async function readCheckpoint(path: string): Promise<Checkpoint> {
+async function readCheckpoint(path: string): Promise<Checkpoint & { checksum: string }> {
   const { metadata, tensors, header } = await readSafetensors(path);
   const bad = (reason: string, cause?: unknown) =>
     new CheckpointError(
@@ -138,7 +140,7 @@ async function readCheckpoint(path: string): Promise<Checkpoint> {
   try {
     const values: unknown = JSON.parse(parsed.data.config);
     const config = resolveConfig([{ source: 'its config', values: values as Record<string, unknown> }]);
-    return { config, step, images, seconds, dataHash, recent, skipped, guard, tensors };
+    return { config, step, images, seconds, dataHash, recent, skipped, guard, tensors, checksum };
   } catch (error) {
     if (error instanceof ConfigError) throw bad(error.message, error);
     if (error instanceof SyntaxError || error instanceof TypeError)

@@ -1,16 +1,35 @@
 /** Config keys as command-line flags, one to one: wGD is --w-gd. */
 import type { Options } from 'yargs';
-import { type Field, fields } from '../config/fields.js';
+import { type Field, fieldOf, fields } from '../config/fields.js';
+import type { ConfigKey } from '../config/schema.js';
 
 export const flagName = (key: string): string =>
   key.replace(/[A-Z]+/g, (capitals) => `-${capitals.toLowerCase()}`);
+
+/** Settings that the short help shows, in this order; --help-all shows them all. */
+const COMMON: readonly ConfigKey[] = [
+  'imageSize',
+  'baseWidth',
+  'maxWidth',
+  'batchSize',
+  'steps',
+  'maxMinutes',
+  'learningRate',
+  'lambda',
+  'seed',
+  'threads',
+  'sampleEvery',
+  'metricEvery',
+];
 
 /**
  * yargs options for every config key, to be parsed as text: the schema judges the values. No defaults in them, since
  * a flag that was not given must not win over a file.
  */
 export const configFlags: Record<string, Options> = Object.fromEntries(
-  fields.map((field) => [flagName(field.key), toOption(field)]),
+  [...COMMON.flatMap((key) => fieldOf(key) ?? []), ...fields.filter(({ key }) => !COMMON.includes(key))].map(
+    (field) => [flagName(field.key), toOption(field)],
+  ),
 );
 
 /** The config keys among parsed arguments. What is not a number stays text, for the schema to refuse by name. */
@@ -31,11 +50,11 @@ export function toNumber(text: string): number | string {
   return text.trim() === '' || Number.isNaN(value) ? text : value;
 }
 
-function toOption({ group, description, expected, kind, default: value }: Field): Options {
+function toOption({ key, group, description, expected, kind, default: value }: Field): Options {
   const range = expected.replace(/^a (whole )?number /, '');
   return {
     requiresArg: true,
-    group: `${group}:`,
+    ...(COMMON.includes(key) ? { group: 'Common settings:' } : { group: `${group}:`, hidden: true }),
     describe: `${description}; ${kind === 'numbers' ? `${range}, with commas between` : range}`,
     defaultDescription: value,
   };

@@ -23,12 +23,16 @@ const NAMES = Object.keys(COMMANDS);
  */
 export async function main(argv: readonly string[]): Promise<number> {
   try {
-    await parser(argv).parseAsync(argv.length === 0 ? ['--help'] : argv);
+    await parser(argv).parseAsync(withHelp(argv));
     return 0;
   } catch (error) {
     return error instanceof ExitStatus ? error.status : report(error);
   }
 }
+
+/** Nothing asks for help, and so does --help-all, which only says how much of it. */
+const withHelp = (argv: readonly string[]): readonly string[] =>
+  argv.length === 0 || argv.includes('--help-all') ? [...argv, '--help'] : argv;
 
 function parser(argv: readonly string[]): Argv {
   const instance = yargs();

@@ -1,7 +1,7 @@
 import { createLogUpdate } from 'log-update';
-import { LOSS_NAMES, type Losses } from '../native.js';
-import { duration } from '../setup/progress.js';
 import type { BeginTick, EndTick, StepsTick, Tick } from '../training/ticks.js';
+import { longDuration } from './format.js';
+import { asLine, fitted, type Part, stepsRows } from './steps-text.js';
 
 /** Tells a user how a training run goes on. */
 export interface Reporter {
@@ -14,10 +14,19 @@ export interface Reporter {
 
 /** Milliseconds between two lines when stderr is no terminal. */
 const PLAIN_INTERVAL = 10_000;
-/** Between the parts of a line. */
-const SPACE = '  ';
 /** Skipped files that are named on the terminal. */
 const SHOWN_SKIPPED = 3;
+/** Width of a terminal that does not tell its own. */
+const COLUMNS = 80;
+
+const STOPPED: Record<EndTick['stopped'], string> = {
+  finished: 'finished',
+  aborted: 'aborted',
+  images: 'ended at its limit of images (maxImages)',
+  time: 'ended at its limit of time (maxMinutes)',
+  targets: 'reached its targets',
+  plateau: 'ended on a plateau',
+};
 
 /** Progress goes to stderr, what the run left behind to stdout; with `json` every tick goes to stdout and no text. */
 export function createReporter({ json, quiet }: { json: boolean; quiet: boolean }): Reporter {
@@ -30,8 +39,8 @@ export function createReporter({ json, quiet }: { json: boolean; quiet: boolean 
 
 /** Where the progress line goes. */
 interface Progress {
-  /** Parts of the line; each has a row of its own where rows are narrow. */
-  show(...parts: string[]): void;
+  /** Drawn over and over in a terminal; elsewhere a line now and then. */
+  show(rows: Part[][]): void;
   /** A line that stays. */
   say(text: string): void;
   close(): void;
@@ -39,6 +48,7 @@ interface Progress {
 
 class TextReporter implements Reporter {
   private readonly progress: Progress;
+  private latest: StepsTick | undefined;
 
   constructor(progress: Progress) {
     this.progress = progress;
@@ -46,16 +56,19 @@ class TextReporter implements Reporter {
 
   tick(tick: Tick): void {
     if (tick.type === 'load') {
-      if (tick.total > 0) this.progress.show(`reading images  ${tick.done}/${tick.total}`);
+      if (tick.total > 0) {
+        this.progress.show([[{ text: `reading images  ${tick.done}/${tick.total}`, spare: 0 }]]);
+      }
     } else if (tick.type === 'note') {
       this.progress.say(tick.level === 'warning' ? `warning: ${tick.message}` : tick.message);
     } else if (tick.type === 'begin') {
       for (const line of beginLines(tick)) this.progress.say(line);
     } else if (tick.type === 'steps') {
-      const parts = stepsParts(tick);
-      if (tick.step === tick.steps) this.progress.say(parts.join(SPACE));
-      else this.progress.show(...parts);
+      this.latest = tick;
+      this.progress.show(stepsRows(tick));
     } else {
+      // The state that training ended in stays, however lately it was shown.
+      if (this.latest) this.progress.say(asLine(stepsRows(this.latest)));
       this.close();
       for (const line of endLines(tick)) print(process.stdout, line);
     }
@@ -73,7 +86,11 @@ class TextReporter implements Reporter {
 function liveLine(stream: NodeJS.WriteStream): Progress {
   const update = createLogUpdate(stream, { showCursor: true });
   return {
-    show: (...parts) => update(parts.join('\n')),
+    show: (rows) => {
+      // A terminal breaks the line in its last column.
+      const columns = (stream.columns || COLUMNS) - 1;
+      update(rows.map((row) => fitted(row, columns)).join('\n'));
+    },
     say: (text) => {
       update.clear();
       print(stream, text);
@@ -85,11 +102,11 @@ function liveLine(stream: NodeJS.WriteStream): Progress {
 function plainLines(stream: NodeJS.WriteStream): Progress {
   let last = Number.NEGATIVE_INFINITY;
   return {
-    show: (...parts) => {
+    show: (rows) => {
       const now = performance.now();
       if (now - last < PLAIN_INTERVAL) return;
       last = now;
-      print(stream, parts.join(SPACE));
+      print(stream, asLine(rows));
     },
     say: (text) => {
       last = performance.now();
@@ -110,24 +127,11 @@ function beginLines({ images, skipped, step, steps, checkpoint }: BeginTick): st
   return lines;
 }
 
-function stepsParts(tick: StepsTick): string[] {
-  const { step, steps, imagesPerSecond, secondsLeft, losses } = tick;
-  const rate = imagesPerSecond.toFixed(imagesPerSecond < 10 ? 1 : 0);
-  const state = [`step ${step}/${steps}`, `${rate} images/s`];
-  if (step < steps) state.push(`${duration(secondsLeft)} left`);
-  return [state.join(SPACE), lossText(losses)];
-}
-
-/** Every loss; the gradient penalty only in runs that have one. */
-const lossText = (losses: Losses): string =>
-  LOSS_NAMES.filter((name) => name !== 'gp' || losses.gp !== 0)
-    .map((name) => `${name} ${losses[name].toPrecision(3)}`)
-    .join(SPACE);
-
-function endLines({ stopped, step, seconds, checkpoint, samples, lossCurve }: EndTick): string[] {
-  const files = { checkpoint, samples, 'loss curve': lossCurve };
+function endLines(tick: EndTick): string[] {
+  const { stopped, step, seconds, checkpoint, samples, lossCurve, report } = tick;
+  const files = { checkpoint, samples, 'loss curve': lossCurve, report };
   return [
-    `${stopped} after ${step} steps, ${duration(seconds)}`,
+    `${STOPPED[stopped]} after ${step} steps, ${longDuration(seconds)}`,
     ...Object.entries(files).flatMap(([name, path]) =>
       path === undefined ? [] : [`${name.padEnd(12)}${path}`],
     ),

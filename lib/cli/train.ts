@@ -1,13 +1,17 @@
 import { constants } from 'node:os';
 import type { ArgumentsCamelCase, CommandModule } from 'yargs';
+import { fields } from '../config/fields.js';
 import { PRESET_NAMES, type PresetName } from '../config/presets.js';
 import { train } from '../training/train.js';
+import { askToResume } from './ask.js';
 import { ExitStatus } from './exit-status.js';
 import { configFlags, configFromFlags } from './flags.js';
 import { type PlanArguments, planFlags, showPlan } from './plan.js';
 import { createReporter, type Reporter } from './progress.js';
 
-type TrainArguments = PlanArguments;
+interface TrainArguments extends PlanArguments {
+  'init-from': string | undefined;
+}
 
 const SIGNALS = ['SIGINT', 'SIGTERM'] as const;
 /** Signals within so many milliseconds of the first are the same wish. */
@@ -51,12 +55,21 @@ export const trainCommand: CommandModule<object, TrainArguments> = {
           describe: 'Continue the run in --out from its newest whole checkpoint',
         },
         ...planFlags,
+        'init-from': {
+          type: 'string',
+          requiresArg: true,
+          group: 'Run folder and settings:',
+          describe:
+            'Run folder or checkpoint with the weights to begin from, wherever names and shapes match',
+        },
         json: { type: 'boolean', default: false, describe: 'One JSON object per tick on stdout' },
         quiet: { type: 'boolean', default: false, describe: 'Say nothing but errors' },
       })
       .example('$0 train photos --out runs/photos --preset quickstart', '32×32 in some minutes')
       .example('$0 train photos --out runs/64 --image-size 64', 'Larger')
-      .example('$0 train photos --out runs/64 --resume --steps 9000', 'On with it, for more steps');
+      .example('$0 train photos --out runs/64 --resume --steps 9000', 'On with it, for more steps')
+      .showHidden('help-all', 'Show help with all settings')
+      .epilogue(`All ${fields.length} settings: san-native train --help-all`);
     // Apart from the chain, whose type would lose all names in that of a record.
     command.options(configFlags);
     return command;
@@ -66,7 +79,8 @@ export const trainCommand: CommandModule<object, TrainArguments> = {
 
 async function run(argv: ArgumentsCamelCase<TrainArguments>): Promise<void> {
   if (await showPlan(argv)) return;
-  const { data, out, preset, config, resume } = argv;
+  const { data, out, preset, config } = argv;
+  const resume = argv.resume || (!argv.json && !argv.quiet && (await askToResume(out)));
   const reporter = createReporter(argv);
   const stop = stopOnSignal(reporter);
   const save = saveOnSignal(reporter);
@@ -76,6 +90,7 @@ async function run(argv: ArgumentsCamelCase<TrainArguments>): Promise<void> {
       data,
       out,
       resume,
+      initFrom: argv['init-from'],
       preset: preset as PresetName | undefined,
       config,
     };

@@ -35,7 +35,7 @@ export interface LoopOptions {
   evaluator?: Pick<Evaluator, 'evaluate' | 'dispose'> | undefined;
   from?: StartingPoint | undefined;
   /** State that the run began with, when not with the seed's initial values. */
-  initialState?: (() => Promise<TrainerState>) | undefined;
+  initialState?: (() => Promise<TrainerState | undefined>) | undefined;
   signal?: AbortSignal | undefined;
   /** Asked after each chunk: whether to write a checkpoint now, besides those that are due. */
   checkpointWanted?: (() => boolean) | undefined;

@@ -2,7 +2,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { type LoadedCheckpoint, stateOf } from '../checkpoint/checkpoint.js';
 import { type ConfigLayer, resolveConfig } from '../config/resolve.js';
-import { type Config, lossOptions, modelOptions, optimizerOptions } from '../config/schema.js';
+import type { Config } from '../config/schema.js';
 import { type LoadedImages, loadImages } from '../data/dataset.js';
 import { ConfigError } from '../errors.js';
 import { ensureFolder, writeFileAtomic } from '../files.js';
@@ -11,12 +11,22 @@ import { Evaluator } from '../metrics/evaluator.js';
 import { type Addon, loadAddon } from '../native.js';
 import { describeSession, recordSession } from './environment.js';
 import { faultsOf } from './faults.js';
+import {
+  continuedWeights,
+  type InitialWeights,
+  initialState,
+  initNotes,
+  readInitialWeights,
+  stateFrom,
+  writeInitRecord,
+} from './init-from.js';
 import type { LoopOptions } from './loop.js';
 import { RECONSTRUCTED } from './pictures.js';
 import { findRun, requireSameData } from './resume.js';
 import { startingPoint } from './roll-back.js';
 import { RunFolder } from './run-folder.js';
 import type { EndTick, LoadTick, Tick } from './ticks.js';
+import { trainerOptions } from './trainer-options.js';
 
 /** Milliseconds between two ticks while images are read. */
 const LOAD_TICK = 200;
@@ -24,6 +34,8 @@ const LOAD_TICK = 200;
 export interface Plan {
   data: string;
   layers: readonly ConfigLayer[];
+  /** Run folder or checkpoint with the weights to begin from. */
+  initFrom?: string | undefined;
   control: { signal?: AbortSignal | undefined };
   /** Keeps other runs out of the folder, which must exist by then. */
   lock(): Promise<void>;
@@ -33,10 +45,12 @@ export interface Plan {
 type Preparation = AsyncGenerator<Tick, LoopOptions | undefined, void>;
 
 /** A new run. Until its data is in memory nothing is written, so that a wrong path leaves no folder behind. */
-export async function* beginRun(out: string, { data, layers, control, lock }: Plan): Preparation {
+export async function* beginRun(out: string, plan: Plan): Preparation {
+  const { data, layers, initFrom, control, lock } = plan;
   const config = resolveConfig(layers);
   await RunFolder.claim(out);
   const addon = loadAddon();
+  const weights = initFrom === undefined ? undefined : await readInitialWeights(initFrom, { config, addon });
   const dataset = yield* readUsableImages(data, config, control.signal);
   if (dataset === undefined) {
     yield abortedEnd(config);
@@ -46,15 +60,19 @@ export async function* beginRun(out: string, { data, layers, control, lock }: Pl
   await lock();
   const folder = await RunFolder.claim(out);
   await folder.sweep();
-  return yield* setUp({ addon, config, dataset, folder, signal: control.signal });
+  const wrote = await writeInitRecord(folder, weights);
+  return yield* setUp({ addon, config, dataset, folder, signal: control.signal, weights, wrote });
 }
 
 /** A run that was begun before, from its newest whole checkpoint. */
-export async function* continueRun(folder: RunFolder, { data, layers, control, lock }: Plan): Preparation {
+export async function* continueRun(folder: RunFolder, plan: Plan): Preparation {
+  const { data, layers, initFrom, control, lock } = plan;
   await lock();
   await folder.sweep();
   const addon = loadAddon();
   const { config, checkpoint } = await findRun(folder, layers, addon);
+  const begun = checkpoint !== undefined;
+  const weights = await continuedWeights({ folder, initFrom, begun, config, addon });
   for (const { reason } of checkpoint?.damaged ?? []) {
     yield { type: 'note', level: 'warning', message: `passed over a damaged checkpoint: ${reason}` };
   }
@@ -73,7 +91,7 @@ export async function* continueRun(folder: RunFolder, { data, layers, control, l
     return undefined;
   }
   if (checkpoint !== undefined) requireSameData(data, dataset.hash, checkpoint);
-  return yield* setUp({ addon, config, dataset, folder, signal: control.signal, checkpoint });
+  return yield* setUp({ addon, config, dataset, folder, signal: control.signal, checkpoint, weights });
 }
 
 /** The last tick of a run that took no step. */
@@ -94,11 +112,15 @@ interface SetUpOptions {
   folder: RunFolder;
   signal: AbortSignal | undefined;
   checkpoint?: LoadedCheckpoint | undefined;
+  /** What a run without a checkpoint begins from. */
+  weights?: InitialWeights | undefined;
+  /** Files written so far. */
+  wrote?: string[];
 }
 
 /** Writes the run's first files and sets up the trainer, which then holds the only copies of images and state. */
 async function* setUp(options: SetUpOptions): Preparation {
-  const { addon, config, folder, signal, checkpoint } = options;
+  const { addon, config, folder, signal, checkpoint, weights, wrote = [] } = options;
   const { images, skipped, hash: dataHash, source } = options.dataset;
   await folder.begin(config, skipped);
   const session = await describeSession({
@@ -117,8 +139,9 @@ async function* setUp(options: SetUpOptions): Preparation {
     steps: config.steps,
     step: checkpoint?.step ?? 0,
     ...(checkpoint !== undefined && { checkpoint: checkpoint.path }),
-    wrote: [real],
+    wrote: [...wrote, real],
   };
+  if (weights) yield* initNotes(weights, folder);
   const evaluator = await createEvaluator(options);
   if (signal?.aborted) {
     await evaluator?.dispose();
@@ -126,23 +149,24 @@ async function* setUp(options: SetUpOptions): Preparation {
     return undefined;
   }
   const faults = faultsOf(process.env);
-  const { seed, batchSize, threads } = config;
+  const state = checkpoint ? stateOf(checkpoint) : weights && (await stateFrom(weights, { config, addon }));
   const trainer = await addon.createTrainer({
-    model: modelOptions(config),
-    loss: lossOptions(config),
-    optimizer: optimizerOptions(config),
-    seed,
-    batchSize,
+    ...trainerOptions(config),
     images,
-    ...(threads !== undefined && { threads }),
-    ...(faults !== undefined && { faults }),
-    ...(checkpoint !== undefined && {
-      state: stateOf(checkpoint),
-    }),
+    ...(faults && { faults }),
+    ...(state && { state }),
   });
-  const run = { trainer, addon, evaluator, config, folder, dataHash, images: spread(images, RECONSTRUCTED) };
-  if (checkpoint === undefined) return run;
-  return { ...run, from: startingPoint(checkpoint) };
+  return {
+    trainer,
+    addon,
+    evaluator,
+    config,
+    folder,
+    dataHash,
+    images: spread(images, RECONSTRUCTED),
+    initialState: () => initialState({ folder, config, addon }),
+    from: checkpoint && startingPoint(checkpoint),
+  };
 }
 
 /** What measures the metrics; undefined in a run without. Its native memory is the caller's to free. */

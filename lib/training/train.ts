@@ -3,6 +3,7 @@ import type { PresetName } from '../config/presets.js';
 import { presetLayer } from '../config/resolve.js';
 import type { ConfigInput } from '../config/schema.js';
 import { ConfigError } from '../errors.js';
+import { type Log, logged } from './log.js';
 import { trainingLoop } from './loop.js';
 import { beginRun, continueRun } from './prepare.js';
 import { RunFolder } from './run-folder.js';
@@ -20,6 +21,11 @@ export interface TrainOptions extends ConfigInput {
    * with them, except steps and others that do not change what a step computes. Begins a new run where there is none.
    */
   resume?: boolean | undefined;
+  /**
+   * Begin from the weights of this run folder's newest checkpoint, or of this checkpoint file, wherever names and
+   * shapes match; notes and the run folder's init.json say what did not. A run that is resumed must have begun so.
+   */
+  initFrom?: string | undefined;
   /** Named settings under all others. */
   preset?: PresetName | undefined;
   /** YAML or JSON file of config keys, over the preset. */
@@ -31,6 +37,8 @@ export interface TrainControl {
   signal?: AbortSignal | undefined;
   /** Asked several times a second: whether to write a checkpoint now, besides those that are due. */
   checkpointWanted?: (() => boolean) | undefined;
+  /** Told every note and every file written. What it throws ends training, and train() throws it. */
+  log?: Log | undefined;
 }
 
 /**
@@ -38,15 +46,20 @@ export interface TrainControl {
  * the loop early ends it and frees the native memory, without a checkpoint.
  *
  * Throws ConfigError, DataError, OutputError, SetupError; CheckpointError when a run to be resumed has no whole
- * checkpoint; ERR_SAN_NON_FINITE when a loss is no longer a number.
+ * checkpoint, or when `initFrom` has none that fits; ERR_SAN_NON_FINITE when a loss is no longer a number.
  */
 export async function* train(
   options: TrainOptions,
   control: TrainControl = {},
 ): AsyncGenerator<Tick, void, void> {
-  const { data, out, resume = false, preset, config: file, ...keys } = options;
+  yield* logged(allTicks(options, control), control.log);
+}
+
+async function* allTicks(options: TrainOptions, control: TrainControl): AsyncGenerator<Tick, void, void> {
+  const { data, out, resume = false, initFrom, preset, config: file, ...keys } = options;
   requirePath('data', data);
   requirePath('out', out);
+  if (initFrom !== undefined) requirePath('initFrom', initFrom);
   const layers = [
     ...(preset === undefined ? [] : [presetLayer(preset)]),
     ...(file === undefined ? [] : [await readConfigFile(file)]),
@@ -60,7 +73,7 @@ export async function* train(
     held = await RunLock.take(out);
   };
   try {
-    const plan = { data, layers, control, lock };
+    const plan = { data, layers, initFrom, control, lock };
     const run = found === undefined ? yield* beginRun(out, plan) : yield* continueRun(found, plan);
     if (run === undefined) return;
     try {

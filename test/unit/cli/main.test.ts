@@ -267,7 +267,9 @@ describe('san-native train', () => {
     const folder = await folderOfImages();
     const { status, err } = await cli('train', join(folder, 'data'), '-o', join(folder, 'run'), ...SMALL);
     expect(status).toBe(1);
-    expect(err).toMatch(/error ERR_SAN_NON_FINITE: loss lgd was not finite in 3 steps in a row up to step 3, and again/);
+    expect(err).toMatch(
+      /error ERR_SAN_NON_FINITE: loss lgd was not finite in 3 steps in a row up to step 3, and again/,
+    );
   });
 });
 

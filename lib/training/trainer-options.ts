@@ -1,0 +1,15 @@
+import { type Config, lossOptions, modelOptions, optimizerOptions } from '../config/schema.js';
+import type { TrainerOptions } from '../native.js';
+
+/** What a trainer takes from the settings; images and state are the caller's. */
+export function trainerOptions(config: Config): Omit<TrainerOptions, 'images' | 'state'> {
+  const { seed, batchSize, threads } = config;
+  return {
+    model: modelOptions(config),
+    loss: lossOptions(config),
+    optimizer: optimizerOptions(config),
+    seed,
+    batchSize,
+    ...(threads !== undefined && { threads }),
+  };
+}
