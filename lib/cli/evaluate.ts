@@ -48,10 +48,7 @@ export const evaluateCommand: CommandModule<object, EvaluateArguments> = {
       })
       .example('$0 evaluate runs/photos photos', 'All that needs no extractor')
       .example('$0 evaluate runs/photos photos --metrics swd --json', 'One of them, as JSON')
-      .example(
-        '$0 evaluate runs/photos photos --extractor inception-2015-12-05.pt --json',
-        'With FD and KID',
-      );
+      .example('$0 evaluate runs/photos photos --extractor inception.pt', 'With FD, KID and the rest');
     // Apart from the chain, whose type would lose all names in that of a record.
     command.options({
       metrics: flag('metrics', 'all that can be had'),

@@ -232,6 +232,6 @@ describe('san-native evaluate', () => {
     );
     const { out } = await cli('evaluate', '--help');
     expect(out).toMatch(/--metrics .*all that can be had/s);
-    expect(out).toMatch(/evaluate runs\/photos photos --extractor inception\.pt +With FD/);
+    expect(out).toContain('san-native evaluate runs/photos photos --extractor');
   });
 });
