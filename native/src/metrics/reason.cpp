@@ -3,7 +3,9 @@
 #include <c10/util/Exception.h>
 
 #include <algorithm>
+#include <cctype>
 #include <exception>
+#include <string_view>
 
 namespace san::metrics {
 namespace {
@@ -20,15 +22,28 @@ std::string text_in_flight() {
   }
 }
 
+/// Whether a line begins with the name of an exception, such as "RuntimeError: " or "builtins.ValueError: ".
+bool names_exception(std::string_view line) {
+  const std::string_view name = line.substr(0, line.find(": "));
+  return name.size() < line.size() && (name.ends_with("Error") || name.ends_with("Exception")) &&
+         std::all_of(name.begin(), name.end(), [](unsigned char c) { return std::isalnum(c) || c == '.'; });
+}
+
+/// Where the line after the traceback begins; 0 where there is no such line. Source that the traceback quotes
+/// goes on after its last mark.
+size_t end_of_traceback(const std::string& text) {
+  const size_t mark = text.rfind("<--- HERE");
+  for (size_t at = text.find('\n', mark); at != std::string::npos; at = text.find('\n', at + 1))
+    if (names_exception(std::string_view(text).substr(at + 1))) return at + 1;
+  return 0;
+}
+
 }  // namespace
 
 std::string current_reason() {
   std::string text = text_in_flight();
-  constexpr const char* kEndOfTraceback = "<--- HERE";
   if (text.starts_with("The following operation failed in the TorchScript interpreter"))
-    if (const size_t mark = text.rfind(kEndOfTraceback); mark != std::string::npos)
-      if (const size_t line = text.find_first_not_of(" \n", text.find('\n', mark)); line != std::string::npos)
-        text.erase(0, line);
+    text.erase(0, end_of_traceback(text));
   text.erase(0, std::min(text.find_first_not_of(" \n"), text.size()));
   text.erase(std::min(text.find('\n'), text.size()));
   return text.empty() ? "no reason was given" : text;

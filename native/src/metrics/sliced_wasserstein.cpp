@@ -19,6 +19,8 @@ using metrics::Level;
 constexpr int64_t kSmallest = 16;
 /// Projections of one batch held at a time: 64 MiB.
 constexpr int64_t kProjections = int64_t{1} << 24;
+/// Directions taken at a time, at most.
+constexpr int64_t kDirections = 256;
 
 void check_images(const at::Tensor& images, const std::string& name) {
   const auto fail = [&](const std::string& text) {
@@ -29,10 +31,11 @@ void check_images(const at::Tensor& images, const std::string& name) {
   if (images.size(1) < kSmallest) fail("images must have at least 16 by 16 pixels");
 }
 
-/// Unit vectors, (directions, dimensions).
-at::Tensor directions_of(uint64_t seed, uint64_t level, int64_t directions, int64_t dimensions) {
-  const at::Tensor drawn =
-      random::normal({seed, random::Stream::metric_direction, level}, {directions, dimensions});
+/// Unit vectors `begin`... of a level, (count, dimensions).
+at::Tensor directions_of(uint64_t seed, uint64_t level, int64_t begin, int64_t count, int64_t dimensions) {
+  const random::Key first = {seed, random::Stream::metric_direction,
+                             (level << 32) + static_cast<uint64_t>(begin)};
+  const at::Tensor drawn = random::normal_rows(first, count, dimensions);
   return drawn / drawn.square().sum(1, /*keepdim=*/true).sqrt_();
 }
 
@@ -46,14 +49,15 @@ double row_distance(float* a, float* b, size_t n, std::vector<uint32_t>& one, st
 }
 
 /// Mean over the directions of the Wasserstein-1 distance of the projections of two equally large sets.
-double distance(const at::Tensor& real, const at::Tensor& fake, const at::Tensor& directions,
-                const Cancelled& cancelled) {
-  const int64_t n = real.size(0), all = directions.size(0);
-  const int64_t block = std::clamp<int64_t>(kProjections / n, 1, all);
+double distance(const at::Tensor& real, const at::Tensor& fake, const SlicedWassersteinConfig& config,
+                uint64_t level, const Cancelled& cancelled) {
+  const int64_t n = real.size(0), all = config.directions;
+  const int64_t block = std::clamp<int64_t>(kProjections / n, 1, kDirections);
   std::vector<double> distances(static_cast<size_t>(all));
   for (int64_t begin = 0; begin < all; begin += block) {
     stop_if(cancelled);
-    const at::Tensor some = directions.slice(0, begin, std::min(begin + block, all));
+    const at::Tensor some =
+        directions_of(config.seed, level, begin, std::min(block, all - begin), real.size(1));
     const at::Tensor a = some.matmul(real.t()).contiguous(), b = some.matmul(fake.t()).contiguous();
     float* rows_a = a.mutable_data_ptr<float>();
     float* rows_b = b.mutable_data_ptr<float>();
@@ -93,9 +97,7 @@ std::vector<LevelDistance> sliced_wasserstein(const at::Tensor& real, const at::
                                  {config.seed, (2 * number + side) << 32}, cancelled);
     };
     const Level a = take(next_real, 0), b = take(next_fake, 1);
-    const at::Tensor directions =
-        directions_of(config.seed, number, config.directions, a.descriptors.size(1));
-    out.push_back({size, 1000 * distance(a.descriptors, b.descriptors, directions, cancelled)});
+    out.push_back({size, 1000 * distance(a.descriptors, b.descriptors, config, number, cancelled)});
     next_real = a.next;
     next_fake = b.next;
   }
