@@ -1,5 +1,7 @@
 #include "random/random.h"
 
+#include <algorithm>
+#include <cstdlib>
 #include <set>
 
 #include "check.h"
@@ -53,6 +55,13 @@ void random_tests() {
   expect(std::set<int64_t>(order.begin(), order.end()).size() == 1000, "a permutation holds each index once");
   expect(order != random::permutation({3, random::Stream::order, 1}, 1000),
          "epochs have orders of their own");
+
+  const auto few = random::subset({3, random::Stream::order, 0}, 1000, 7);
+  expect(few == std::vector<int64_t>(order.end() - 7, order.end()), "a subset is the end of the permutation");
+  expect(random::subset({3, random::Stream::order, 0}, 5, 0).empty(), "an empty subset");
+  const auto integers = random::integers({3, random::Stream::metric_patch, 0}, 6002, 3);
+  for (int64_t value = 0; value < 3; ++value)
+    expect(std::abs(std::count(integers.begin(), integers.end(), value) - 2000) < 150, "integers are uniform");
 }
 
 }  // namespace san::test

@@ -4,8 +4,8 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
-#include <functional>
 
+#include "san/cancelled.h"
 #include "san/config.h"
 #include "san/network.h"
 
@@ -14,9 +14,6 @@ namespace san {
 /// Latents of images first, first + 1, ... of a seed: float32 (count, Zc, Sz, Sz). Latent i depends on (seed,
 /// i) alone.
 at::Tensor sample_latents(const ModelConfig& config, uint64_t seed, uint64_t first, int64_t count);
-
-/// Asked between batches; true ends the work with an Error.
-using Cancelled = std::function<bool()>;
 
 /// Generator and reverser without gradients, run in batches of one fixed size, so that an image does not
 /// depend on the batch it is asked for in.

@@ -8,7 +8,9 @@
 
 #include "binding/convert.h"
 #include "binding/environment.h"
+#include "binding/extractor.h"
 #include "binding/handle.h"
+#include "binding/metrics.h"
 #include "binding/network.h"
 #include "binding/trainer.h"
 #include "san/inference.h"
@@ -78,6 +80,7 @@ Napi::Value initialise(const Napi::CallbackInfo& info) {
     env.SetInstanceData(new Environment(env, info[0].As<Napi::Function>()));
     define_trainer(env);
     define_network(env);
+    define_extractor(env);
   }
   Napi::Object out = Napi::Object::New(env);
   out.Set("info", Napi::Function::New<info_of_build>(env, "info"));
@@ -85,6 +88,8 @@ Napi::Value initialise(const Napi::CallbackInfo& info) {
   out.Set("latents", Napi::Function::New<latents>(env, "latents"));
   out.Set("createTrainer", Napi::Function::New<create_trainer>(env, "createTrainer"));
   out.Set("createNetwork", Napi::Function::New<create_network>(env, "createNetwork"));
+  out.Set("createExtractor", Napi::Function::New<create_extractor>(env, "createExtractor"));
+  export_metrics(env, out);
   return out;
 }
 

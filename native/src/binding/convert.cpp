@@ -138,6 +138,14 @@ at::Tensor read_latents(Options options, const ModelConfig& model) {
   return copy_data(options, std::move(shape), at::kFloat, napi_float32_array);
 }
 
+at::Tensor read_latents(Options options) {
+  return copy_data(options, options.integers("shape", 4, 4), at::kFloat, napi_float32_array);
+}
+
+at::Tensor read_features(Options options) {
+  return copy_data(options, options.integers("shape", 2, 2), at::kFloat, napi_float32_array);
+}
+
 TrainerState read_state(Options options) {
   TrainerState state;
   state.step = options.integer("step", 0, kLargestInteger);

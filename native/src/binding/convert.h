@@ -29,6 +29,10 @@ std::vector<NamedTensor> read_tensors(std::vector<Options> list);
 at::Tensor read_images(Options options, const ModelConfig* model);
 /// LatentBatch -> float32 (N, Zc, Sz, Sz) of the model.
 at::Tensor read_latents(Options options, const ModelConfig& model);
+/// LatentBatch -> float32 (N, Zc, Sz, Sz) of any model.
+at::Tensor read_latents(Options options);
+/// FeatureBatch -> float32 (N, D).
+at::Tensor read_features(Options options);
 TrainerState read_state(Options options);
 
 /// seed, startIndex and count of an options object.
@@ -42,7 +46,7 @@ SampleRange read_range(Options& options);
 /// else Uint8Array.
 Napi::Value tensor_bytes(Napi::Env env, const at::Tensor& tensor, bool as_floats = false);
 Napi::Array shape_of(Napi::Env env, const at::Tensor& tensor);
-/// ImageBatch or LatentBatch.
+/// ImageBatch, LatentBatch or FeatureBatch.
 Napi::Object batch_of(Napi::Env env, const at::Tensor& tensor);
 Napi::Object named_tensor(Napi::Env env, const NamedTensor& named);
 Napi::Array named_tensors(Napi::Env env, const std::vector<NamedTensor>& list);

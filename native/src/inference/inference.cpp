@@ -6,7 +6,6 @@
 #include <algorithm>
 
 #include "random/random.h"
-#include "san/error.h"
 #include "san/images.h"
 
 namespace san {
@@ -21,7 +20,7 @@ at::Tensor in_batches(const at::Tensor& rows, const Cancelled& cancelled, const 
   const at::NoGradGuard no_grad;
   std::vector<at::Tensor> out;
   for (int64_t begin = 0; begin < rows.size(0); begin += kBatch) {
-    if (cancelled && cancelled()) throw Error(kNative, "the work was cancelled");
+    stop_if(cancelled);
     const int64_t count = std::min(kBatch, rows.size(0) - begin);
     at::Tensor block = rows.narrow(0, begin, count);
     if (count < kBatch) {

@@ -49,10 +49,13 @@ at::Tensor uniform(const Key& key, int64_t n) {
   return out;
 }
 
-std::vector<int64_t> permutation(const Key& key, int64_t n) {
+std::vector<int64_t> permutation(const Key& key, int64_t n) { return subset(key, n, n); }
+
+std::vector<int64_t> subset(const Key& key, int64_t n, int64_t size) {
   std::vector<int64_t> order(static_cast<size_t>(n));
   std::iota(order.begin(), order.end(), 0);
-  for (int64_t i = n - 1; i > 0; --i) {
+  // Fisher-Yates from the end: an entry that i has passed is final.
+  for (int64_t i = n - 1; i > 0 && i >= n - size; --i) {
     const Words words = block(key, static_cast<uint32_t>(i));
     const uint64_t random = (uint64_t{words[1]} << 32) | words[0];
     // The high word of random * (i + 1): uniform in 0..i up to a bias of 2^-32 for any set that fits memory.
@@ -60,7 +63,18 @@ std::vector<int64_t> permutation(const Key& key, int64_t n) {
         static_cast<int64_t>((static_cast<unsigned __int128>(random) * static_cast<uint64_t>(i + 1)) >> 64);
     std::swap(order[static_cast<size_t>(i)], order[static_cast<size_t>(other)]);
   }
-  return order;
+  return {order.end() - size, order.end()};
+}
+
+std::vector<int64_t> integers(const Key& key, int64_t count, int64_t bound) {
+  std::vector<int64_t> out(static_cast<size_t>(count));
+  for (int64_t i = 0; i < count; i += 4) {
+    const Words words = block(key, static_cast<uint32_t>(i / 4));
+    for (int64_t j = 0; j < 4 && i + j < count; ++j)
+      out[static_cast<size_t>(i + j)] = static_cast<int64_t>(
+          (uint64_t{words[static_cast<size_t>(j)]} * static_cast<uint64_t>(bound)) >> 32);
+  }
+  return out;
 }
 
 }  // namespace san::random

@@ -17,6 +17,9 @@ enum class Stream : uint32_t {
   penalty_mix = 4,
   penalty_direction = 5,
   order = 6,
+  metric_patch = 7,
+  metric_direction = 8,
+  metric_subset = 9,
 };
 
 /// What a block of numbers is keyed by. Philox key = seed; counter = (block, stream, index low, index high).
@@ -37,5 +40,11 @@ at::Tensor uniform(const Key& key, int64_t n);
 
 /// A permutation of 0..n-1 (Fisher-Yates).
 std::vector<int64_t> permutation(const Key& key, int64_t n);
+
+/// `size` different numbers out of 0..n-1, size <= n: the last ones of permutation(key, n).
+std::vector<int64_t> subset(const Key& key, int64_t n, int64_t size);
+
+/// `count` integers in 0..bound-1, bound below 2^32; uniform up to a bias of bound / 2^32.
+std::vector<int64_t> integers(const Key& key, int64_t count, int64_t bound);
 
 }  // namespace san::random
