@@ -7,7 +7,13 @@ import { type ConfigInput, modelOptions } from '../../../lib/config/schema.js';
 import { trainingLoop } from '../../../lib/training/loop.js';
 import { RunFolder } from '../../../lib/training/run-folder.js';
 import type { EndTick, NoteTick, StepsTick } from '../../../lib/training/ticks.js';
-import { FakeTrainer, type FakeTrainerSettings, fakeAddon, fakeImages, someLosses } from '../support/fake-addon.js';
+import {
+  FakeTrainer,
+  type FakeTrainerSettings,
+  fakeAddon,
+  fakeImages,
+  someLosses,
+} from '../support/fake-addon.js';
 import { temporaryFolder } from '../support/temporary.js';
 
 async function setUp(values: ConfigInput, settings: FakeTrainerSettings = {}, signal?: AbortSignal) {
