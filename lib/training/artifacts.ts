@@ -21,7 +21,7 @@ export interface ArtifactsOptions {
   /** Real images, the same in each session of a run, to be reconstructed: up to RECONSTRUCTED of pictures.ts. */
   images: ImageBatch;
   /** Takes the pictures as well; whoever owns it flushes it. */
-  events?: EventWriter | undefined;
+  events?: Pick<EventWriter, 'image'> | undefined;
 }
 
 export interface DrawOptions extends Omit<ReportState, 'images'> {

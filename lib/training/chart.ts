@@ -73,8 +73,9 @@ function yAxis({ top, bottom, ticks }: Frame, series: readonly Series[]): { y: Y
     const y = scaleLog([low, high], [bottom, top]).nice();
     return { y, ticks: logTicks(y.domain()) };
   }
-  const [from, to] =
-    values.length === 0 ? [0, 1] : [Math.min(0, low), high > low || high > 1e-300 ? high : low + 1];
+  const from = Math.min(0, values.length === 0 ? 0 : low);
+  // Ticks cannot be told apart on an axis of no length.
+  const to = high - from > 1e-300 ? high : from + 1;
   const y = scaleLinear([from, to], [bottom, top]).nice(ticks.y);
   return { y, ticks: y.ticks(ticks.y) };
 }

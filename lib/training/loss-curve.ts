@@ -1,6 +1,7 @@
 import { LOSS_NAMES, type LossName } from '../native.js';
 import { chart, document, type Frame, type Series, short } from './chart.js';
 import type { LossPoint } from './loss-history.js';
+import type { Panel } from './panel.js';
 import { type Point, smoothed } from './smoothing.js';
 
 const WIDTH = 960;
@@ -14,6 +15,15 @@ const COLOURS: Record<LossName, string> = {
   lrx: '#009e73',
   llz: '#cc79a7',
   gp: '#8a6d00',
+};
+
+const MEANINGS: Record<LossName, string> = {
+  lgd: 'latents of generated images to the prior',
+  lgi: 'generated images to real ones',
+  lrz: 'latents of generated images to the prior',
+  lrx: 'latents of real images to the prior',
+  llz: 'latents to those found again',
+  gp: 'gradient penalty',
 };
 
 /**
@@ -48,6 +58,14 @@ export function lossSeries(points: readonly LossPoint[]): Series[] {
     return { label, name, colour: COLOURS[name], raw, smooth: smoothed(raw) };
   });
 }
+
+/** A panel for each series, with what it measures. */
+export const lossPanels = (points: readonly LossPoint[]): Panel[] =>
+  lossSeries(points).map((series) => ({
+    title: series.label,
+    note: '',
+    series: [{ ...series, label: MEANINGS[series.name as LossName] }],
+  }));
 
 function drawLegend({ label, name, colour, smooth = [] }: Series, index: number): string[] {
   const { right, top } = FRAME;

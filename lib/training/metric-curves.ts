@@ -29,6 +29,9 @@ const COLOURS = [
   { name: 'lrx', colour: '#009e73' },
 ];
 
+/** What is not below it, infinity included, is left out: axes end before the largest number there is. */
+const LARGEST = 1e300;
+
 /** A self-contained SVG with a panel for each kind of metric that was evaluated. Any number of points. */
 export function metricCurves(points: readonly MetricPoint[]): string {
   const lastStep = points.at(-1)?.step ?? 1;
@@ -41,7 +44,7 @@ export function metricPanels(points: readonly MetricPoint[]): Panel[] {
     const names = Object.keys(labels) as MetricName[];
     const series = names.flatMap((metric, i): Series[] => {
       const raw = points.flatMap(({ step, values: { [metric]: value } }): Point[] =>
-        value !== undefined && Number.isFinite(value) ? [[step, value]] : [],
+        value !== undefined && Math.abs(value) < LARGEST ? [[step, value]] : [],
       );
       const style = COLOURS[i] as (typeof COLOURS)[number];
       return raw.length === 0 ? [] : [{ ...style, label: labels[metric] as string, raw }];

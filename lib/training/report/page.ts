@@ -2,7 +2,7 @@
 import type { Config } from '../../config/schema.js';
 import { duration } from '../../setup/progress.js';
 import type { Session } from '../environment.js';
-import { lossSeries } from '../loss-curve.js';
+import { lossPanels } from '../loss-curve.js';
 import type { LossPoint } from '../loss-history.js';
 import { type MetricPoint, metricPanels } from '../metric-curves.js';
 import { type Panel, panelDocument } from '../panel.js';
@@ -126,14 +126,13 @@ ${figure(interpolation, 'Interpolations', `From one latent to another, a row eac
 }
 
 function curves({ losses, metrics }: ReportContent): Html {
-  const panels = lossSeries(losses).map(
-    (series): Panel => ({ title: series.label, note: '', series: [{ ...series, label: 'smoothed' }] }),
-  );
+  const panels = lossPanels(losses);
   const measured = metricPanels(metrics);
+  const lastStep = losses.at(-1)?.step ?? 1;
   return html`<h2>Losses</h2>
-<p class="soft">Faint as they are, strong their local average; over the steps.</p>
-${drawn(panels, losses.at(-1)?.step ?? 1)}
-${measured.length === 0 ? undefined : html`<h2>Metrics</h2>${drawn(measured, metrics.at(-1)?.step ?? 1)}`}`;
+<p class="soft">Over the steps: the values faint, their local average strong.</p>
+${drawn(panels, lastStep)}
+${measured.length === 0 ? undefined : html`<h2>Metrics</h2>${drawn(measured, Math.max(lastStep, metrics.at(-1)?.step ?? 1))}`}`;
 }
 
 const drawn = (panels: readonly Panel[], lastStep: number): Html =>
@@ -145,9 +144,9 @@ function course(pictures: readonly StepPicture[]): Html | undefined {
   if (last === undefined || pictures.length < 2) return undefined;
   return html`<h2>Over time</h2>
 <figure class="film" id="film" hidden>
-<img src="${last.uri}" width="${last.width}" height="${last.height}" alt="Generated images over time">
+<img width="${last.width}" height="${last.height}" alt="Generated images over time">
 <input type="range" min="0" max="${pictures.length - 1}" value="${pictures.length - 1}" aria-label="Step">
-<figcaption>step ${grouped(last.step)}</figcaption>
+<figcaption></figcaption>
 </figure>
 <div class="strip" id="strip">${pictures.map((picture) => figure(picture, `Generated images at step ${picture.step}`, `step ${grouped(picture.step)}`))}</div>
 <script>${new Html(SLIDER)}</script>`;
@@ -156,12 +155,15 @@ function course(pictures: readonly StepPicture[]): Html | undefined {
 const SLIDER = `
 const film = document.getElementById('film');
 const shots = document.querySelectorAll('#strip figure');
-film.hidden = false;
-film.querySelector('input').addEventListener('input', (event) => {
-  const shot = shots[event.target.value];
+const slider = film.querySelector('input');
+const show = () => {
+  const shot = shots[slider.value];
   film.querySelector('img').src = shot.querySelector('img').src;
   film.querySelector('figcaption').textContent = shot.querySelector('figcaption').textContent;
-});
+};
+slider.addEventListener('input', show);
+show();
+film.hidden = false;
 `;
 
 const figure = (picture: PagePicture | undefined, alt: string, caption: string): Html | undefined =>

@@ -36,7 +36,7 @@ svg .rule { stroke: var(--curve-rule) } svg .axis { stroke: var(--soft) }
 .scroll { overflow-x: auto } table { border-collapse: collapse; width: 100%; margin-top: 8px; font-size: 14px }
 th, td { padding: 6px 16px 6px 0; text-align: left; vertical-align: top; border-bottom: 1px solid var(--rule) }
 th { color: var(--soft); font-weight: 500 } td { overflow-wrap: anywhere } tr > :first-child { white-space: nowrap }
-td:first-child, code { font-family: ui-monospace, monospace; font-size: 13px } tr.changed td { font-weight: 600 }
-td.text { min-width: 180px; color: var(--soft); font-weight: 400 }
+td:first-child, code { font-family: ui-monospace, monospace; font-size: 13px } tr.changed td:nth-child(-n + 2) { font-weight: 600 }
+td.text { min-width: 180px; color: var(--soft) }
 details { margin-top: 16px } summary { cursor: pointer; color: var(--accent) }
 `;

@@ -15,17 +15,17 @@ export interface StepPicture extends PagePicture {
   step: number;
 }
 
-/** A PNG of up to so many bytes goes in as it is. */
-const SMALL = 250_000;
-/** Width in pixels that larger pictures are scaled down to. */
-const LARGE_WIDTH = 1024;
-/** The same for the grids over time, and how many there are. */
-const THUMBNAIL_WIDTH = 420;
+/** The largest in width, in pixels, and in bytes. A PNG below the latter goes in as it is. */
+const PICTURE = { width: 1024, bytes: 240_000 };
+/** The same for the grids over time, and how many there are. With the pictures they stay below 3 MB in base64. */
+const THUMBNAIL = { width: 400, bytes: 70_000 };
 const MOST_THUMBNAILS = 12;
+/** JPEG qualities, in the order in which they are tried. WebP is smaller, and ten times as slow to make. */
+const QUALITIES = [85, 70, 50, 30, 10];
 
 /** A PNG for the page; scaled down and with slight losses if it is large. */
 export async function forPage(png: Buffer): Promise<PagePicture> {
-  if (png.length > SMALL) return shrunk(png, LARGE_WIDTH, 88);
+  if (png.length > PICTURE.bytes) return shrunk(png, PICTURE);
   const { width, height } = await sharp(png).metadata();
   return { uri: dataUri('png', png), width, height };
 }
@@ -64,7 +64,7 @@ export class Thumbnails {
   private async make(step: number): Promise<StepPicture | undefined> {
     try {
       const png = await readFile(this.folder.sample(step));
-      return { step, ...(await shrunk(png, THUMBNAIL_WIDTH, 75)) };
+      return { step, ...(await shrunk(png, THUMBNAIL)) };
     } catch {
       return undefined;
     }
@@ -80,12 +80,16 @@ export function evenlySpread<T>(items: readonly T[], count: number): T[] {
   );
 }
 
-async function shrunk(png: Buffer, width: number, quality: number): Promise<PagePicture> {
-  const { data, info } = await sharp(png, { limitInputPixels: false })
-    .resize({ width, withoutEnlargement: true })
-    .webp({ quality, smartSubsample: true })
-    .toBuffer({ resolveWithObject: true });
-  return { uri: dataUri('webp', data), width: info.width, height: info.height };
+/** At the best quality that keeps within the bytes, if one does. */
+async function shrunk(png: Buffer, { width, bytes }: typeof PICTURE): Promise<PagePicture> {
+  const scaled = sharp(png, { limitInputPixels: false }).resize({ width, withoutEnlargement: true });
+  const { data: pixels, info } = await scaled.raw().toBuffer({ resolveWithObject: true });
+  let data = Buffer.alloc(0);
+  for (const quality of QUALITIES) {
+    data = await sharp(pixels, { raw: info }).jpeg({ quality }).toBuffer();
+    if (data.length <= bytes) break;
+  }
+  return { uri: dataUri('jpeg', data), width: info.width, height: info.height };
 }
 
 const dataUri = (type: string, bytes: Buffer): string =>

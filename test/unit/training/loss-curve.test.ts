@@ -1,8 +1,10 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { METRIC_NAMES } from '../../../lib/config/schema.js';
 import { LOSS_NAMES, type Losses } from '../../../lib/native.js';
 import { lossCurve } from '../../../lib/training/loss-curve.js';
 import { LossHistory, meanLosses } from '../../../lib/training/loss-history.js';
+import { metricCurves } from '../../../lib/training/metric-curves.js';
 import { someLosses } from '../support/fake-addon.js';
 
 const course = (length: number, value: (i: number) => Losses) =>
@@ -56,6 +58,29 @@ describe('lossCurve', () => {
 
   it('stays small however long the run', () => {
     expect(lossCurve(course(20000, (i) => someLosses(1 + Math.sin(i) ** 2))).length).toBeLessThan(100_000);
+  });
+});
+
+describe('metricCurves', () => {
+  it('is well-formed SVG with finite numbers, whatever the metrics', () => {
+    const value = fc.option(fc.double(), { nil: undefined });
+    const values = fc.record(Object.fromEntries(METRIC_NAMES.map((name) => [name, value])));
+    fc.assert(
+      fc.property(fc.array(values, { maxLength: 30 }), (all) => {
+        const svg = metricCurves(all.map((values, i) => ({ step: 10 * i, values })));
+        expect(elements(svg)[0]).toBe('svg');
+        expect(svg).not.toMatch(/NaN|Infinity|undefined/);
+      }),
+    );
+  });
+
+  it('has a panel for each kind that was measured, and a line for each metric', () => {
+    const svg = metricCurves(
+      [10, 20].map((step) => ({ step, values: { swd: step, precision: 1, recall: 0.5 } })),
+    );
+    expect(svg.match(/<g /g)).toHaveLength(2);
+    expect(svg.match(/stroke-width="2"/g)).toHaveLength(3);
+    expect(svg).toContain('higher is better');
   });
 });
 
