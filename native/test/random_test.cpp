@@ -61,7 +61,8 @@ void random_tests() {
   expect(random::subset({3, random::Stream::order, 0}, 5, 0).empty(), "an empty subset");
   const auto integers = random::integers({3, random::Stream::metric_patch, 0}, 6002, 3);
   for (int64_t value = 0; value < 3; ++value)
-    expect(std::abs(std::count(integers.begin(), integers.end(), value) - 2000) < 150, "integers are uniform");
+    expect(std::abs(std::count(integers.begin(), integers.end(), value) - 2000) < 150,
+           "integers are uniform");
 }
 
 }  // namespace san::test

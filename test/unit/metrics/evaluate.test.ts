@@ -111,7 +111,7 @@ describe('evaluate()', () => {
     [{ metrics: [] }, 'CONFIG', /^metrics must be a list of one or more of swd, /],
     [{ metrics: 'swd' }, 'CONFIG', /^metrics must be a list of one or more of swd, /],
     [{ metric: ['swd'] }, 'OPTIONS', /^unknown option "metric"; did you mean metrics\?$/],
-    [{ metrics: ['kid'] }, 'CONFIG', /^metrics = kid without extractor: /],
+    [{ metrics: ['kid'] }, 'CONFIG', /^metrics = kid and no extractor: /],
     [{ count: 1 }, 'OPTIONS', /^count = 1: expected a whole number from 2 on$/],
     [{ seed: -1 }, 'OPTIONS', /^seed = -1: /],
     [{ threads: 0 }, 'OPTIONS', /^threads = 0: /],
