@@ -47,8 +47,14 @@ const train = (out: string, steps: number, ...args: string[]) =>
 
 const tensors = async (run: string, step: number) => {
   const file = await readSafetensors(join(folder, run, `checkpoints/step-00000${step}.safetensors`));
-  return new Map(file.tensors.map(({ name, data }) => [name, Buffer.from(data).toString('base64')]));
+  return new Map(file.tensors.map(({ name, data }) => [name, new Float32Array(data.buffer)]));
 };
+
+/** Largest difference of two tensors. */
+function difference(a: Float32Array | undefined, b: Float32Array | undefined): number {
+  if (a === undefined || b === undefined || a.length !== b.length) return Number.POSITIVE_INFINITY;
+  return a.reduce((most, value, i) => Math.max(most, Math.abs(value - (b[i] ?? Number.NaN))), 0);
+}
 
 beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'san-native-test-'));
@@ -64,10 +70,10 @@ beforeAll(async () => {
 
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-/** Moves of one step at this rate are too small for float32: what a run ends with is what it began from. */
+/** One step at this rate moves nothing by more than about 1e-30: what a run ends with is what it began from. */
 const STILL = ['--learning-rate', '1e-30', '--weight-decay', '0'];
 
-test('all parameters are those of the source, and so is the moving average; moments are new', async () => {
+test('all parameters are those of the source, and the moving average starts from them', async () => {
   const { code, stderr } = await train('same', 1, '--init-from', 'source', ...STILL, '--seed', '5');
   expect(code, stderr).toBe(0);
   expect(stderr).toMatch(
@@ -77,8 +83,9 @@ test('all parameters are those of the source, and so is the moving average; mome
   const names = [...before.keys()].filter((name) => /^(kernel|generator|reverser)\./.test(name));
   expect(names.length).toBeGreaterThan(10);
   for (const name of names) {
-    expect(after.get(name), name).toBe(before.get(name));
-    if (!name.startsWith('reverser.')) expect(after.get(`ema.${name}`)).toBeDefined();
+    expect(difference(after.get(name), before.get(name)), name).toBeLessThan(1e-29);
+    if (name.startsWith('reverser.')) continue;
+    expect(difference(after.get(`ema.${name}`), before.get(name)), `ema.${name}`).toBeLessThan(1e-6);
   }
 });
 
@@ -99,7 +106,8 @@ test('a model of other widths takes what fits; the rest is what its seed gives',
   const other = new Set(init.mismatched.map(({ name }: { name: string }) => name));
   for (const [name, data] of wider) {
     if (!/^(kernel|generator|reverser)\./.test(name)) continue;
-    expect(data, name).toBe((other.has(name) ? plain : source).get(name));
+    const origin = other.has(name) ? plain : source;
+    expect(difference(data, origin.get(name)), name).toBeLessThan(1e-29);
   }
 });
 
