@@ -217,7 +217,9 @@ export class Section {
     for (const operation of order) {
       await operation().catch((error: unknown) => {
         if (!(error instanceof OutputError)) throw error;
-        failures.push(error);
+        // That the state could not be saved matters most.
+        if (operation === save) failures.unshift(error);
+        else failures.push(error);
       });
     }
     if (failures[0]) throw failures[0];

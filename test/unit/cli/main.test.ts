@@ -194,7 +194,7 @@ describe('san-native train', () => {
     expect(status).toBe(0);
     expect(err).toMatch(/training on 3 images for 6 steps\n/);
     expect(err).toMatch(
-      /step 6\/6 {2}\d+ images\/s {2}lgd 1\.00 {2}lgi 0\.500 {2}lrz 1\.00 {2}lrx 0\.333 {2}llz 2\.00/,
+      /step 6\/6 {2}12 images {2}\d+ images\/s {2}[\d.]+ s\/kimg {2}\d+ MB {2}LGD 1\.00 {2}LGI 0\.500 {2}LRZ 1\.00 {2}LRX 0\.333 {2}LLZ 2\.00\n/,
     );
     expect(out.split('\n')).toEqual([
       expect.stringMatching(/^finished after 6 steps, /),
@@ -311,13 +311,25 @@ describe('san-native generate', () => {
 
 describe('help', () => {
   it('shows a flag with its default for every config key, under headings', async () => {
-    const { status, out } = await cli('train', '--help');
+    const { status, out } = await cli('train', '--help-all');
     expect(status).toBe(0);
     for (const { group, key } of fields) {
       expect(out).toContain(`${group}:`);
       expect(out).toContain(`--${key.replace(/[A-Z]+/g, (letters) => `-${letters.toLowerCase()}`)} `);
     }
     expect(out).toMatch(/--lambda .* from 0 to 1 +\[default: 0\.5\]/);
+  });
+
+  it('shows the commonest settings alone unless asked for all', async () => {
+    const { status, out } = await cli('train', '--help');
+    expect(status).toBe(0);
+    const shown = fields.filter(({ key }) =>
+      out.includes(`--${key.replace(/[A-Z]+/g, (letters) => `-${letters.toLowerCase()}`)} `),
+    );
+    expect(shown).toHaveLength(12);
+    expect(out).not.toContain('Losses:');
+    expect(out).toContain(`All ${fields.length} settings: san-native train --help-all`);
+    expect(out.trimEnd().split('\n').length).toBeLessThan(60);
   });
 
   it('comes without a command too', async () => {
