@@ -201,6 +201,7 @@ describe('san-native train', () => {
       `checkpoint  ${join(run, 'checkpoints/step-000006.safetensors')}`,
       `samples     ${join(run, 'samples/000006.png')}`,
       `loss curve  ${join(run, 'losses.svg')}`,
+      `report      ${join(run, 'report.html')}`,
       '',
     ]);
     expect(fake.trainerOptions[0]?.loss.wGD).toBe(0.5);

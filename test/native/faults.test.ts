@@ -1,0 +1,102 @@
+/** What a run on the command line does about faults that SAN_NATIVE_FAULTS makes in the native half. */
+import { spawn } from 'node:child_process';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import sharp from 'sharp';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { type Outcome, root } from './support.js';
+
+const SETTINGS = `--image-size 8 --widths 16,16,8,8,8,4,4 --batch-size 4 --sample-count 4 --threads 1
+  --steps 30 --sample-every 0 --checkpoint-every 10 --log-every 5`.split(/\s+/);
+
+let folder = '';
+
+beforeAll(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'san-native-test-'));
+  mkdirSync(join(folder, 'photos'));
+  for (let i = 0; i < 12; i++) {
+    const background = { r: 20 * i, g: 255 - 20 * i, b: 128 };
+    const image = sharp({ create: { width: 20, height: 16, channels: 3, background } });
+    await image.png().toFile(join(folder, 'photos', `${i}.png`));
+  }
+});
+
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+function train(out: string, faults: object): Promise<Outcome> {
+  const args = ['train', 'photos', '--out', out, ...SETTINGS];
+  const child = spawn(process.execPath, [`${root}bin/san-native.js`, ...args], {
+    cwd: folder,
+    env: { ...process.env, SAN_NATIVE_FAULTS: JSON.stringify(faults) },
+  });
+  let [stdout, stderr] = ['', ''];
+  child.stdout.on('data', (chunk) => {
+    stdout += chunk;
+  });
+  child.stderr.on('data', (chunk) => {
+    stderr += chunk;
+  });
+  return new Promise((resolve, reject) => {
+    child.once('error', reject);
+    child.once('close', (code, signal) => resolve({ code, signal, stdout, stderr }));
+  });
+}
+
+const checkpoints = (out: string) => readdirSync(join(folder, out, 'checkpoints')).sort();
+const metrics = (out: string) =>
+  readFileSync(join(folder, out, 'metrics.jsonl'), 'utf8')
+    .trimEnd()
+    .split('\n')
+    .map((line) => JSON.parse(line) as Record<string, number>);
+
+test('a NaN in a gradient skips the step; it is counted and told', async () => {
+  const { code, stderr } = await train('one', { nanGradient: [13] });
+  expect(code, stderr).toBe(0);
+  expect(stderr).toContain(
+    'warning: step 13 was skipped: gradient of kernel.latent in the generator was not finite; 1 skipped so far',
+  );
+  expect(metrics('one').map(({ step, skipped = 0 }) => [step, skipped])).toEqual([
+    [5, 0],
+    [10, 0],
+    [15, 1],
+    [20, 0],
+    [25, 0],
+    [30, 0],
+  ]);
+  expect(readFileSync(join(folder, 'one/report.html'), 'utf8')).toContain('step 13 was skipped');
+});
+
+test('three in a row go back to the last checkpoint with half the learning rate', async () => {
+  const { code, stderr } = await train('three', { nanGradient: [13, 14, 15] });
+  expect(code, stderr).toBe(0);
+  expect(stderr).toMatch(
+    /warning: gradient of kernel\.latent in the generator was not finite, .*went back to step 10, .*step-000010\.safetensors, with the learning rate halved to 0\.0005/,
+  );
+  expect(metrics('three').map(({ step, learningRate }) => [step, learningRate])).toEqual([
+    [5, 0.001],
+    [10, 0.001],
+    [15, 0.0005],
+    [20, 0.0005],
+    [25, 0.0005],
+    [30, 0.0005],
+  ]);
+});
+
+test('the same again ends the run, naming the first bad tensor; the checkpoint stays', async () => {
+  const { code, stderr } = await train('again', { nanGradient: [13, 13, 14, 14, 15, 15] });
+  expect(code).toBe(1);
+  expect(stderr).toMatch(
+    /error ERR_SAN_NON_FINITE: gradient of kernel\.latent in the generator was not finite in 3 steps in a row up to step 15, and again/,
+  );
+  expect(checkpoints('again')).toEqual(['step-000010.safetensors']);
+});
+
+test('a failed allocation names the settings to lower; the checkpoint stays and the run can go on', async () => {
+  const { code, stderr } = await train('memory', { outOfMemory: [17] });
+  expect(code).toBe(1);
+  expect(stderr).toMatch(
+    /error ERR_SAN_OUT_OF_MEMORY: out of memory after step \d+: lower batchSize \(now 4\), or imageSize \(8\) or the widths \(up to 16\)/,
+  );
+  expect(checkpoints('memory')).toEqual(['step-000010.safetensors']);
+});
