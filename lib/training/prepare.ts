@@ -130,7 +130,7 @@ async function* setUp(options: SetUpOptions): Preparation {
 }
 
 /** The images, of which there must be a batch; undefined on abort. */
-async function* readUsableImages(
+export async function* readUsableImages(
   data: string,
   config: Config,
   signal: AbortSignal | undefined,
