@@ -14,6 +14,7 @@ export type {
   Pairing,
   SampleOptions,
 } from './native.js';
+export { type DryRun, type DryRunControl, type DryRunOptions, dryRun } from './training/dry-run.js';
 export type { Log, LogEvent } from './training/log.js';
 export type { BeginTick, EndTick, LoadTick, NoteTick, StepsTick, Tick } from './training/ticks.js';
 export { type TrainControl, type TrainOptions, train } from './training/train.js';

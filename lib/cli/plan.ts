@@ -1,6 +1,7 @@
 /** Flags of `train` that tell what would happen, and let nothing happen. */
 import type { PresetName } from '../config/presets.js';
 import { RunFolder } from '../training/run-folder.js';
+import { printDryRun } from './dry-run.js';
 import { configFromFlags } from './flags.js';
 import { printConfig } from './print-config.js';
 
@@ -13,6 +14,13 @@ export const planFlags = {
     group,
     describe: 'Print every setting and where it comes from, as a config file, and leave; with --json as JSON',
   },
+  'dry-run': {
+    type: 'boolean',
+    default: false,
+    group,
+    describe:
+      'Print sizes, memory, speed and the expected end after a few steps, and leave; nothing is written',
+  },
 } as const;
 
 export interface PlanArguments {
@@ -24,14 +32,21 @@ export interface PlanArguments {
   json: boolean;
   quiet: boolean;
   'print-config': boolean;
+  'dry-run': boolean;
 }
 
 /** Does what one of the flags asks for; whether there was one. */
 export async function showPlan(argv: PlanArguments): Promise<boolean> {
-  if (!argv['print-config']) return false;
-  const frozen = argv.resume ? (await RunFolder.find(argv.out))?.config : undefined;
+  const { data, out, resume, config } = argv;
   const preset = argv.preset as PresetName | undefined;
   const keys = configFromFlags({ ...argv });
-  await printConfig({ preset, config: argv.config, keys, frozen }, argv.json);
+  if (argv['print-config']) {
+    const frozen = resume ? (await RunFolder.find(out))?.config : undefined;
+    await printConfig({ preset, config, keys, frozen }, argv.json);
+  } else if (argv['dry-run']) {
+    await printDryRun({ ...keys, data, out, resume, preset, config }, argv);
+  } else {
+    return false;
+  }
   return true;
 }

@@ -180,7 +180,7 @@ async function createEvaluator({ addon, config, dataset, signal }: SetUpOptions)
 }
 
 /** The images, of which there must be a batch; undefined on abort. */
-async function* readUsableImages(
+export async function* readUsableImages(
   data: string,
   config: Config,
   signal: AbortSignal | undefined,

@@ -1,0 +1,180 @@
+/** What a run would take, from its settings, its data and three real steps. */
+import { readdir } from 'node:fs/promises';
+import { configLayers } from '../config/layers.js';
+import type { PresetName } from '../config/presets.js';
+import { resolveConfig } from '../config/resolve.js';
+import {
+  type Config,
+  type ConfigInput,
+  lossOptions,
+  modelOptions,
+  optimizerOptions,
+} from '../config/schema.js';
+import type { LoadedImages } from '../data/dataset.js';
+import { type Addon, loadAddon } from '../native.js';
+import {
+  type MemoryEstimate,
+  meanFlops,
+  memoryEstimate,
+  optimizerTraffic,
+  type PartParameters,
+  parametersByPart,
+  type StateBytes,
+  type StepFlops,
+  stateBytes,
+  stepFlops,
+  sumOfParts,
+} from './cost.js';
+import { readUsableImages } from './prepare.js';
+import { RunFolder, stepOfCheckpoint } from './run-folder.js';
+import type { LoadTick } from './ticks.js';
+
+/** As for train(); nothing is written, so that `out` is needed only with `resume`. */
+export interface DryRunOptions extends ConfigInput {
+  /** Folder of images, searched recursively, or an IDX file. */
+  data: string;
+  /** Run folder to be continued. */
+  out?: string | undefined;
+  /** Tells what is left of the run in `out`. */
+  resume?: boolean | undefined;
+  preset?: PresetName | undefined;
+  /** YAML or JSON file of config keys, over the preset. */
+  config?: string | undefined;
+}
+
+export interface DryRunControl {
+  signal?: AbortSignal | undefined;
+  onLoad?: ((tick: LoadTick) => void) | undefined;
+}
+
+export interface DryRun {
+  /** Latent head, modules and image head: how many numbers each network has in them. */
+  parameters: { parts: PartParameters[]; total: PartParameters };
+  /** Floating-point operations of a step. */
+  flops: StepFlops;
+  bytes: StateBytes & {
+    /** Read and written by the optimizer in each step. */
+    optimizerTraffic: number;
+  };
+  memory: MemoryEstimate & {
+    /** Largest resident memory of this process so far. */
+    measuredPeak: number;
+  };
+  /** Usable images, and files that could not be used. */
+  images: number;
+  skipped: number;
+  batchSize: number;
+  stepsPerEpoch: number;
+  /** Steps to take, those of `from` left out, and the epochs that they are. */
+  steps: number;
+  epochs: number;
+  /** Steps done before, by the newest checkpoint, in a run that is continued. */
+  from: number;
+  /** Measured over three steps after a first one. */
+  secondsPerStep: number;
+  imagesPerSecond: number;
+  /** Of all steps, without pictures, metrics and checkpoints; at most maxMinutes. */
+  seconds: number;
+  /** When a run begun now would end: ISO 8601, UTC. */
+  end: string;
+}
+
+const MEASURED_STEPS = 3;
+
+/**
+ * Reads the images and takes four steps with them, and tells what the whole run would take. Writes nothing.
+ *
+ * Throws what train() throws before its first step; the signal's reason after an abort while images are read.
+ */
+export async function dryRun(options: DryRunOptions, control: DryRunControl = {}): Promise<DryRun> {
+  const { data, out, resume = false, preset, config: file, ...keys } = options;
+  const run = resume && out !== undefined ? await RunFolder.find(out) : undefined;
+  const config = resolveConfig(await configLayers({ frozen: run?.config, preset, config: file, keys }));
+  const addon = loadAddon();
+  const dataset = await load(data, config, control);
+  const images = dataset.images.shape[0];
+  const parts = parametersByPart(addon.parameters(modelOptions(config)));
+  const total = sumOfParts(parts);
+  const flops = stepFlops(config);
+  const secondsPerStep = await measure(addon, config, dataset, flops);
+  const from = run === undefined ? 0 : await stepsDone(run);
+  const steps = Math.max(0, stepsOf(config) - from);
+  const limit = config.maxMinutes === undefined ? Number.POSITIVE_INFINITY : config.maxMinutes * 60;
+  const seconds = Math.min(limit, steps * secondsPerStep);
+  const stepsPerEpoch = Math.floor(images / config.batchSize);
+  return {
+    parameters: { parts, total },
+    flops,
+    bytes: { ...stateBytes(total), optimizerTraffic: optimizerTraffic(total) },
+    memory: {
+      ...memoryEstimate(config, total, images),
+      measuredPeak: process.resourceUsage().maxRSS * 1024,
+    },
+    images,
+    skipped: dataset.skipped.length,
+    batchSize: config.batchSize,
+    stepsPerEpoch,
+    steps,
+    epochs: steps / stepsPerEpoch,
+    from,
+    secondsPerStep,
+    imagesPerSecond: config.batchSize / secondsPerStep,
+    seconds,
+    end: new Date(Date.now() + seconds * 1000).toISOString(),
+  };
+}
+
+async function load(data: string, config: Config, { signal, onLoad }: DryRunControl): Promise<LoadedImages> {
+  const reading = readUsableImages(data, config, signal);
+  let next = await reading.next();
+  for (; next.done !== true; next = await reading.next()) onLoad?.(next.value);
+  if (next.value === undefined) throw signal?.reason;
+  return next.value;
+}
+
+/** Seconds of an average step. */
+async function measure(
+  addon: Addon,
+  config: Config,
+  { images }: LoadedImages,
+  flops: StepFlops,
+): Promise<number> {
+  const { seed, batchSize, threads } = config;
+  const trainer = await addon.createTrainer({
+    model: modelOptions(config),
+    loss: lossOptions(config),
+    optimizer: optimizerOptions(config),
+    seed,
+    batchSize,
+    images,
+    ...(threads !== undefined && { threads }),
+  });
+  try {
+    // LibTorch prepares its kernels in the first step.
+    await trainer.run({ steps: 1 });
+    const { seconds } = await trainer.run({ steps: MEASURED_STEPS });
+    const average = MEASURED_STEPS * meanFlops(flops, config);
+    return ((seconds / MEASURED_STEPS) * average) / measuredFlops(flops, config);
+  } finally {
+    await trainer.dispose();
+  }
+}
+
+/** Operations of the measured steps, which follow step 0; a rare gradient penalty falls into few of them or none. */
+function measuredFlops({ forward, backward, penalty }: StepFlops, { penaltyEvery }: Config): number {
+  const first = 1;
+  const penalties = Array.from({ length: MEASURED_STEPS }, (_, i) => (first + i) % penaltyEvery).filter(
+    (position) => position === 0,
+  ).length;
+  return MEASURED_STEPS * (forward + backward) + penalties * penalty;
+}
+
+/** Steps of the whole run, unless a loss or the time ends it before. */
+function stepsOf({ steps, maxImages, batchSize }: Config): number {
+  return maxImages === undefined ? steps : Math.min(steps, Math.ceil(maxImages / batchSize));
+}
+
+async function stepsDone(run: RunFolder): Promise<number> {
+  const names = await readdir(run.checkpoints).catch(() => []);
+  return Math.max(0, ...names.map((name) => stepOfCheckpoint(name) ?? 0));
+}
