@@ -3,13 +3,7 @@ import { readdir } from 'node:fs/promises';
 import { configLayers } from '../config/layers.js';
 import type { PresetName } from '../config/presets.js';
 import { resolveConfig } from '../config/resolve.js';
-import {
-  type Config,
-  type ConfigInput,
-  lossOptions,
-  modelOptions,
-  optimizerOptions,
-} from '../config/schema.js';
+import { type Config, type ConfigInput, modelOptions } from '../config/schema.js';
 import type { LoadedImages } from '../data/dataset.js';
 import { type Addon, loadAddon } from '../native.js';
 import {
@@ -28,6 +22,7 @@ import {
 import { readUsableImages } from './prepare.js';
 import { RunFolder, stepOfCheckpoint } from './run-folder.js';
 import type { LoadTick } from './ticks.js';
+import { trainerOptions } from './trainer-options.js';
 
 /** As for train(); nothing is written, so that `out` is needed only with `resume`. */
 export interface DryRunOptions extends ConfigInput {
@@ -139,16 +134,7 @@ async function measure(
   { images }: LoadedImages,
   flops: StepFlops,
 ): Promise<number> {
-  const { seed, batchSize, threads } = config;
-  const trainer = await addon.createTrainer({
-    model: modelOptions(config),
-    loss: lossOptions(config),
-    optimizer: optimizerOptions(config),
-    seed,
-    batchSize,
-    images,
-    ...(threads !== undefined && { threads }),
-  });
+  const trainer = await addon.createTrainer({ ...trainerOptions(config), images });
   try {
     // LibTorch prepares its kernels in the first step.
     await trainer.run({ steps: 1 });

@@ -78,7 +78,11 @@ export class Section {
     const summedUp = begun - (recent ? recent.steps + recent.skipped : 0);
     const file = await MetricsFile.open(
       folder.metrics,
-      (line) => line.step <= (hasMetrics(line) ? begun : summedUp),
+      // An evaluation at the end that was not due there goes, for the run has more steps now.
+      (line) =>
+        hasMetrics(line)
+          ? line.step < begun || (line.step === begun && isDue(begun, config.metricEvery))
+          : line.step <= summedUp,
     );
     const events = await EventWriter.open(folder.tensorboard, { keepUpTo: begun });
     const rules = new StoppingRules(config);

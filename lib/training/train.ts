@@ -1,6 +1,5 @@
-import { readConfigFile } from '../config/file.js';
+import { configLayers } from '../config/layers.js';
 import type { PresetName } from '../config/presets.js';
-import { presetLayer } from '../config/resolve.js';
 import type { ConfigInput } from '../config/schema.js';
 import { ConfigError } from '../errors.js';
 import { type Log, logged } from './log.js';
@@ -60,11 +59,7 @@ async function* allTicks(options: TrainOptions, control: TrainControl): AsyncGen
   requirePath('data', data);
   requirePath('out', out);
   if (initFrom !== undefined) requirePath('initFrom', initFrom);
-  const layers = [
-    ...(preset === undefined ? [] : [presetLayer(preset)]),
-    ...(file === undefined ? [] : [await readConfigFile(file)]),
-    { source: '', values: keys },
-  ];
+  const layers = await configLayers({ preset, config: file, keys: { ...keys } });
   const found = resume ? await RunFolder.find(out) : undefined;
   if (resume && found === undefined)
     yield { type: 'note', level: 'info', message: `there is no run in ${out} yet; beginning one` };

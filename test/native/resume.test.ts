@@ -27,7 +27,7 @@ const SETTINGS = `--image-size 8 --widths 16,16,8,8,8,4,4 --batch-size 4 --sampl
   --steps 90 --sample-every 20 --checkpoint-every 7 --log-every 4 --keep-every 35 --metric-every 15 --metric-count 8
   --metrics reconstruction,latentMean`.split(/\s+/);
 const VARIANTS = {
-  cycle: '--pairing cycle --estimator normal --learning-rate-warmup 9 --keep-best lgi',
+  cycle: '--pairing cycle --estimator normal --learning-rate-warmup 5 --keep-best lgi',
   assigned:
     '--pairing assigned --estimator sinkhorn --sinkhorn-iterations 10 --learning-rate-schedule cosine',
   random: '--pairing random --estimator sliced --penalty-weight 1 --penalty-every 2',
