@@ -71,14 +71,25 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }));
 const bytes = (...path: string[]) => readFileSync(join(folder, ...path));
 
 test('a run leaves config, metrics, pictures and checkpoints behind', () => {
-  expect(readdirSync(join(folder, 'run')).sort()).toEqual(
-    ['checkpoints', 'config.json', 'losses.svg', 'metrics.jsonl', 'samples', 'skipped.jsonl'].sort(),
-  );
+  expect(readdirSync(join(folder, 'run')).sort()).toEqual([
+    'checkpoints',
+    'config.json',
+    'environment.json',
+    'losses.svg',
+    'metrics.jsonl',
+    'report.html',
+    'samples',
+    'skipped.jsonl',
+    'tensorboard',
+  ]);
   expect(readdirSync(join(folder, 'run/checkpoints'))).toEqual([
     'step-000003.safetensors',
     'step-000006.safetensors',
   ]);
-  expect(readdirSync(join(folder, 'run/samples'))).toEqual(['000003.png', '000006.png', 'real.png']);
+  const kinds = ['', 'interpolation-', 'reconstructions-'];
+  expect(readdirSync(join(folder, 'run/samples')).sort()).toEqual(
+    [...kinds.flatMap((kind) => ['3', '6'].map((step) => `${kind}00000${step}.png`)), 'real.png'].sort(),
+  );
   expect(JSON.parse(bytes('run/config.json').toString())).toMatchObject({
     imageSize: 8,
     steps: 6,
