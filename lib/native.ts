@@ -100,7 +100,13 @@ export interface TrainerOptions {
   dtype?: Dtype;
   /** Threads of the engine for this trainer's work; default all cores. */
   threads?: number;
-  /** Training images, copied into native memory. Needed by run(). Size and channels must be the model's. */
+  /**
+   * Training images in a .npy file: uint8 (N, S, S, C), or (N, S, S) for grey, in C order; mapped, not copied, so that
+   * it must stay as it is. run() needs either this or `images`, of the model's size and channels. Rejects with
+   * ERR_SAN_DATA_NOT_FOUND, ERR_SAN_DATA_FORMAT or ERR_SAN_SHAPE; run() with ERR_SAN_DATA_CHANGED once it has shrunk.
+   */
+  dataset?: { path: string };
+  /** Training images in memory, copied. */
   images?: ImageBatch;
   /** Continue from this state: every tensor that state() names, or the parameters alone (spec section 5). */
   state?: TrainerState;

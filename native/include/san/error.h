@@ -24,6 +24,9 @@ class Error : public std::runtime_error {
 
 inline constexpr const char* kOptions = "ERR_SAN_OPTIONS";
 inline constexpr const char* kShape = "ERR_SAN_SHAPE";
+inline constexpr const char* kDataNotFound = "ERR_SAN_DATA_NOT_FOUND";
+inline constexpr const char* kDataFormat = "ERR_SAN_DATA_FORMAT";
+inline constexpr const char* kDataChanged = "ERR_SAN_DATA_CHANGED";
 inline constexpr const char* kMismatch = "ERR_SAN_CHECKPOINT_MISMATCH";
 inline constexpr const char* kOutOfMemory = "ERR_SAN_OUT_OF_MEMORY";
 inline constexpr const char* kExtractor = "ERR_SAN_EXTRACTOR";

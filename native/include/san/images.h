@@ -6,6 +6,8 @@
 #include <cstdint>
 #include <vector>
 
+#include "san/image_set.h"
+
 namespace san {
 
 /// uint8 (B, H, W, C) -> (B, C, H, W) in [-1, 1], channels-last: v / 127.5 - 1.
@@ -17,17 +19,17 @@ at::Tensor to_bytes(const at::Tensor& images);
 /// Images served in a seeded order: every image once an epoch, a last partial batch dropped.
 class Dataset {
  public:
-  /// `images`: uint8 (N, H, W, C) with N >= batch_size.
-  Dataset(at::Tensor images, int64_t batch_size, uint64_t seed);
+  /// At least batch_size images.
+  Dataset(ImageSet images, int64_t batch_size, uint64_t seed);
 
   /// The batch of step `step` (from 0), a function of seed and step alone: (B, C, H, W) in [-1, 1].
   at::Tensor batch(int64_t step, at::ScalarType dtype);
 
-  int64_t size() const { return images_.size(0); }
-  int64_t bytes() const { return static_cast<int64_t>(images_.nbytes()); }
+  int64_t size() const { return images_.size(); }
+  int64_t bytes() const { return images_.bytes(); }
 
  private:
-  at::Tensor images_;
+  ImageSet images_;
   int64_t batch_size_;
   uint64_t seed_;
   int64_t epoch_ = -1;

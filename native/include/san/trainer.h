@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "san/config.h"
+#include "san/image_set.h"
 #include "san/images.h"
 #include "san/inference.h"
 #include "san/optimizer.h"
@@ -66,9 +67,9 @@ struct StepOutcome {
 /// equals an unbroken one.
 class Trainer {
  public:
-  /// `images`: uint8 (N, S, S, C), or none when only step_on() is used. `state`: continue from it; its
+  /// `images`: of the model's size, or none when only step_on() is used. `state`: continue from it; its
   /// tensors are either complete or the parameters alone.
-  Trainer(const TrainerConfig& config, const std::optional<at::Tensor>& images,
+  Trainer(const TrainerConfig& config, const std::optional<ImageSet>& images,
           const std::optional<TrainerState>& state);
 
   /// One step on the next batch.

@@ -129,6 +129,25 @@ at::Tensor read_images(Options options, const ModelConfig* model) {
   return copy_data(options, std::move(shape), at::kByte, napi_uint8_array);
 }
 
+std::optional<ImageSource> read_source(Options& options, const ModelConfig* model) {
+  const bool in_file = options.has("dataset"), in_memory = options.has("images");
+  if (in_file && in_memory) options.fail("dataset", "and images exclude each other");
+  options.value("dataset");
+  options.value("images");
+  if (in_memory) return read_images(options.object("images"), model);
+  if (!in_file) return std::nullopt;
+  Options dataset = options.object("dataset");
+  const std::string path = dataset.path("path");
+  dataset.finish();
+  return path;
+}
+
+std::optional<ImageSet> open_images(const std::optional<ImageSource>& source) {
+  if (!source) return std::nullopt;
+  if (const auto* path = std::get_if<std::string>(&*source)) return ImageSet::map(*path);
+  return ImageSet(std::get<at::Tensor>(*source));
+}
+
 at::Tensor read_latents(Options options, const ModelConfig& model) {
   auto shape = options.integers("shape", 4, 4);
   if (shape[1] != model.latent_channels || shape[2] != model.latent_size || shape[3] != model.latent_size)

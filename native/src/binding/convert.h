@@ -4,10 +4,13 @@
 #include <ATen/core/Tensor.h>
 #include <napi.h>
 
+#include <optional>
 #include <string>
+#include <variant>
 
 #include "binding/options.h"
 #include "san/config.h"
+#include "san/image_set.h"
 #include "san/trainer.h"
 
 namespace san::binding {
@@ -27,6 +30,12 @@ NamedTensor read_tensor(Options options);
 std::vector<NamedTensor> read_tensors(std::vector<Options> list);
 /// ImageBatch -> uint8 (N, H, W, C); checked against the model where given.
 at::Tensor read_images(Options options, const ModelConfig* model);
+/// Where training images come from: the path of a .npy file, or uint8 (N, H, W, C).
+using ImageSource = std::variant<std::string, at::Tensor>;
+/// `dataset` or `images` of an options object; none when it has neither.
+std::optional<ImageSource> read_source(Options& options, const ModelConfig* model);
+/// Opens the file, if it is one; for the engine thread.
+std::optional<ImageSet> open_images(const std::optional<ImageSource>& source);
 /// LatentBatch -> float32 (N, Zc, Sz, Sz) of the model.
 at::Tensor read_latents(Options options, const ModelConfig& model);
 /// LatentBatch -> float32 (N, Zc, Sz, Sz) of any model.

@@ -85,9 +85,7 @@ std::array<double, 2> read_range_of_values(Options& options) {
 
 ExtractorConfig read_config(Options& options) {
   ExtractorConfig config;
-  config.path = options.string("path");
-  if (config.path.empty() || config.path.find('\0') != std::string::npos)
-    options.fail("path", "must be the path of a file");
+  config.path = options.path("path");
   config.size = options.integer_or("size", 1, kLargestSize, 0);
   if (options.has("range"))
     config.range = read_range_of_values(options);

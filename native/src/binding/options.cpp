@@ -78,6 +78,12 @@ std::string Options::string(const char* key) {
   return found.As<Napi::String>().Utf8Value();
 }
 
+std::string Options::path(const char* key) {
+  std::string found = string(key);
+  if (found.empty() || found.find('\0') != std::string::npos) fail(key, "must be the path of a file");
+  return found;
+}
+
 std::vector<int64_t> Options::integers(const char* key, size_t low_count, size_t high_count) {
   const Napi::Value found = value(key);
   if (!found.IsArray()) fail(key, "must be an array, not " + kind_of(found));

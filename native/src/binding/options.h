@@ -29,6 +29,8 @@ class Options {
   int64_t integer_or(const char* key, int64_t low, int64_t high, int64_t fallback);
   bool boolean_or(const char* key, bool fallback);
   std::string string(const char* key);
+  /// A string that can be the path of a file.
+  std::string path(const char* key);
   std::vector<int64_t> integers(const char* key, size_t low_count, size_t high_count);
   /// A Float64Array of `count` entries.
   std::vector<double> doubles(const char* key, size_t count);

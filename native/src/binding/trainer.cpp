@@ -340,21 +340,19 @@ Napi::Value create_trainer(const Napi::CallbackInfo& info) {
     config.dtype = read_dtype(options);
     const int threads = read_threads(options);
     if (!options.value("faults").IsUndefined()) config.faults = read_faults(options.object("faults"));
-    std::optional<at::Tensor> images;
-    if (options.has("images")) images = read_images(options.object("images"), &config.model);
+    std::optional<ImageSource> source = read_source(options, &config.model);
     std::optional<TrainerState> state;
     if (options.has("state")) state = read_state(options.object("state"));
-    options.value("images");
     options.value("state");
     options.finish();
     return Environment::of(env).run(
         env,
-        [config, threads, images = std::move(images), state = std::move(state)]() mutable {
+        [config, threads, source = std::move(source), state = std::move(state)]() mutable {
           use_threads(threads);
-          auto trainer = std::make_unique<Trainer>(config, images, state);
+          auto trainer = std::make_unique<Trainer>(config, open_images(source), state);
           const int64_t bytes = trainer->bytes();
           // The state was copied; holding the inputs until the promise settles would double the memory.
-          images.reset();
+          source.reset();
           state.reset();
           return Made<Session>{
               std::make_shared<Session>(std::move(trainer), threads, config.model, config.dtype), bytes};

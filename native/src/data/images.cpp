@@ -16,7 +16,7 @@ at::Tensor to_bytes(const at::Tensor& images) {
   return ((images.permute({0, 2, 3, 1}) + 1) * 127.5).round().clamp(0, 255).to(at::kByte).contiguous();
 }
 
-Dataset::Dataset(at::Tensor images, int64_t batch_size, uint64_t seed)
+Dataset::Dataset(ImageSet images, int64_t batch_size, uint64_t seed)
     : images_(std::move(images)), batch_size_(batch_size), seed_(seed) {
   if (size() < batch_size_)
     throw Error(kOptions,
@@ -32,8 +32,9 @@ at::Tensor Dataset::batch(int64_t step, at::ScalarType dtype) {
     order_ = random::permutation({seed_, random::Stream::order, static_cast<uint64_t>(epoch)}, size());
     epoch_ = epoch;
   }
+  images_.check();
   const at::Tensor indices = at::from_blob(order_.data() + position, {batch_size_}, at::kLong);
-  return from_bytes(images_.index_select(0, indices), dtype);
+  return from_bytes(images_.pixels().index_select(0, indices), dtype);
 }
 
 }  // namespace san

@@ -60,12 +60,15 @@ StepRates TrainerConfig::rates() const {
   return {optimizer.learning_rate, optimizer.lambda, optimizer.ema_decay, loss.repulsion_weight};
 }
 
-Trainer::Trainer(const TrainerConfig& config, const std::optional<at::Tensor>& images,
+Trainer::Trainer(const TrainerConfig& config, const std::optional<ImageSet>& images,
                  const std::optional<TrainerState>& state)
     : config_(config),
       parameters_(starting_parameters(config, state)),
       optimizer_(config.optimizer, parameters_) {
-  if (images) data_.emplace(*images, config.batch_size, config.seed);
+  if (images) {
+    images->expect_shape(config.model.image_size(), config.model.image_channels);
+    data_.emplace(*images, config.batch_size, config.seed);
+  }
   if (!state) return;
   if (state->tensors.size() != parameters_.size()) restore_all(*state);
   steps_ = state->step;
@@ -134,7 +137,8 @@ int64_t Trainer::bytes() const {
 
 StepInputs Trainer::draw_inputs() {
   if (!data_)
-    throw Error(kOptions, "this trainer was created without images; pass `images` to take steps", "images");
+    throw Error(kOptions, "this trainer was created without images; pass `dataset` or `images` to take steps",
+                "images");
   const auto t = static_cast<uint64_t>(steps_);
   const auto batch = static_cast<uint64_t>(config_.batch_size);
   const ModelConfig& model = config_.model;
