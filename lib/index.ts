@@ -2,7 +2,15 @@
 export type { PresetName } from './config/presets.js';
 export type { Config, ConfigInput, MetricName } from './config/schema.js';
 export * from './errors.js';
+export {
+  type Exported,
+  type ExportedNetwork,
+  type ExportOptions,
+  exportOnnx,
+  type OnnxValue,
+} from './export/export.js';
 export { type LoadOptions, San } from './generation/san.js';
+export { type Inspection, inspectCheckpoint, type TensorSummary } from './inspect/inspect.js';
 export type { MeasureControl } from './metrics/blocks.js';
 export { type EvaluateOptions, type Evaluation, evaluate } from './metrics/evaluate.js';
 export type {

@@ -1,10 +1,9 @@
-import { constants } from 'node:os';
 import type { ArgumentsCamelCase, CommandModule, Options } from 'yargs';
 import { LARGER_IS_BETTER } from '../config/schema.js';
 import { type EvaluateOptions, type Evaluation, evaluate } from '../metrics/evaluate.js';
-import { ExitStatus } from './exit-status.js';
 import { configFlags, configFromFlags, toNumber } from './flags.js';
-import { statusLine } from './status-line.js';
+import { longWork } from './long-work.js';
+import { warnDamaged, warnSkipped } from './warn.js';
 
 interface EvaluateArguments {
   checkpoint: string;
@@ -13,8 +12,6 @@ interface EvaluateArguments {
   json: boolean;
   quiet: boolean;
 }
-
-const SIGNALS = ['SIGINT', 'SIGTERM'] as const;
 
 /** A config key's flag, in this command's own list. */
 function flag(name: string, defaultDescription = configFlags[name]?.defaultDescription): Options {
@@ -71,32 +68,12 @@ async function run(argv: ArgumentsCamelCase<EvaluateArguments>): Promise<void> {
     data,
     ...(count !== undefined && { count: toNumber(String(count)) }),
   } as EvaluateOptions;
-  const status = quiet ? undefined : statusLine(process.stderr);
-  const stop = stopOnSignal();
-  try {
-    const { damaged, skipped, ...evaluation } = await evaluate(options, {
-      signal: stop.signal,
-      onProgress: (what, done, total) => status?.show(total > 1 ? `${what}  ${done}/${total}` : what),
-    });
-    stop.signal.throwIfAborted();
-    status?.close();
-    if (!quiet) warn({ damaged, skipped });
-    process.stdout.write(json ? `${JSON.stringify(evaluation)}\n` : table(evaluation));
-  } catch (error) {
-    throw stop.signal.aborted && error === stop.signal.reason ? new ExitStatus(stop.status) : error;
-  } finally {
-    status?.close();
-    stop.release();
+  const { damaged, skipped, ...evaluation } = await longWork(quiet, (control) => evaluate(options, control));
+  if (!quiet) {
+    warnDamaged(damaged);
+    warnSkipped(skipped);
   }
-}
-
-function warn({ damaged, skipped }: Pick<Evaluation, 'damaged' | 'skipped'>): void {
-  for (const { reason } of damaged) {
-    process.stderr.write(`warning: passed over a damaged checkpoint: ${reason}\n`);
-  }
-  const [first] = skipped;
-  if (first === undefined) return;
-  process.stderr.write(`warning: skipped ${skipped.length} files, such as ${first.path}: ${first.reason}\n`);
+  process.stdout.write(json ? `${JSON.stringify(evaluation)}\n` : table(evaluation));
 }
 
 /** Name, value and the better direction of each metric, then what was measured. */
@@ -113,22 +90,4 @@ function table(evaluation: Omit<Evaluation, 'damaged' | 'skipped'>): string {
     `${generatedCount} generated and ${realCount} real images, seed ${seed}, step ${step}, ${checkpoint}`,
   );
   return `${lines.join('\n')}\n`;
-}
-
-/** The first signal ends the work after the block under way; a second one, with no listener left, ends at once. */
-function stopOnSignal() {
-  const controller = new AbortController();
-  const stop = {
-    signal: controller.signal,
-    status: 0,
-    release: () => {
-      for (const name of SIGNALS) process.off(name, onSignal);
-    },
-  };
-  function onSignal(name: NodeJS.Signals): void {
-    stop.status = 128 + constants.signals[name];
-    controller.abort();
-  }
-  for (const name of SIGNALS) process.once(name, onSignal);
-  return stop;
 }

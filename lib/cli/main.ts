@@ -3,7 +3,9 @@ import { suggestion } from '../config/nearest.js';
 import { SanError, UsageError } from '../errors.js';
 import { evaluateCommand } from './evaluate.js';
 import { ExitStatus } from './exit-status.js';
+import { exportCommand } from './export.js';
 import { generateCommand } from './generate.js';
+import { inspectCommand } from './inspect.js';
 import { schemaCommand } from './schema.js';
 import { setupCommand } from './setup.js';
 import { trainCommand } from './train.js';
@@ -12,6 +14,8 @@ const COMMANDS = {
   train: trainCommand,
   generate: generateCommand,
   evaluate: evaluateCommand,
+  export: exportCommand,
+  inspect: inspectCommand,
   setup: setupCommand,
   schema: schemaCommand,
 };
@@ -42,6 +46,8 @@ function parser(argv: readonly string[]): Argv {
     .command(COMMANDS.train)
     .command(COMMANDS.generate)
     .command(COMMANDS.evaluate)
+    .command(COMMANDS.export)
+    .command(COMMANDS.inspect)
     .command(COMMANDS.setup)
     .command(COMMANDS.schema)
     .example('$0 train photos --out runs/photos', 'Train on a folder of images')

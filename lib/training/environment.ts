@@ -1,10 +1,10 @@
 /** environment.json: on what a run was computed, for each session of it. */
 import { readFile } from 'node:fs/promises';
 import { arch, cpus, platform, release, totalmem } from 'node:os';
-import { join } from 'node:path';
 import { OutputError } from '../errors.js';
 import { fileErrorReason, writeFileAtomic } from '../files.js';
-import { type AddonInfo, packageRoot } from '../native.js';
+import type { AddonInfo } from '../native.js';
+import { packageVersion } from '../version.js';
 
 /** A run is one session, plus one for each time it is continued. */
 export interface Session {
@@ -77,9 +77,4 @@ export async function readSessions(path: string): Promise<Session[]> {
     if (error instanceof SyntaxError || (error as NodeJS.ErrnoException).code === 'ENOENT') return [];
     throw new OutputError(`cannot read ${path}: ${fileErrorReason(error)}`, { path }, { cause: error });
   }
-}
-
-async function packageVersion(): Promise<string> {
-  const text = await readFile(join(packageRoot(), 'package.json'), 'utf8');
-  return (JSON.parse(text) as { version: string }).version;
 }

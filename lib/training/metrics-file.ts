@@ -57,7 +57,7 @@ export class MetricsFile {
 }
 
 /** Undefined for a line that was cut while it was written. */
-function parseLine(text: string): MetricsLine | undefined {
+export function parseLine(text: string): MetricsLine | undefined {
   try {
     const line = JSON.parse(text) as MetricsLine | null;
     return typeof line?.step === 'number' ? line : undefined;

@@ -1,0 +1,80 @@
+/** Work of a command that may take a while: progress on the terminal, an orderly end on a signal. */
+import { constants } from 'node:os';
+import type { MeasureControl } from '../metrics/blocks.js';
+import { duration } from '../setup/progress.js';
+import { ExitStatus } from './exit-status.js';
+import { rate } from './format.js';
+import { statusLine } from './status-line.js';
+
+const SIGNALS = ['SIGINT', 'SIGTERM'] as const;
+/** Seconds after which a rate says something. */
+const SETTLED = 0.5;
+
+/**
+ * Runs `work`, which is told to stop by the first signal; a second one, with no listener left, ends the process at
+ * once. Throws ExitStatus 128 + n after signal n. Progress goes to stderr, if that is a terminal.
+ */
+export async function longWork<T>(
+  quiet: boolean,
+  work: (control: MeasureControl & { signal: AbortSignal }) => Promise<T>,
+): Promise<T> {
+  const status = quiet ? undefined : statusLine(process.stderr);
+  const stop = stopOnSignal();
+  const pace = new Pace();
+  try {
+    const result = await work({
+      signal: stop.signal,
+      onProgress: (what, done, total) => status?.show(pace.text(what, done, total)),
+    });
+    stop.signal.throwIfAborted();
+    return result;
+  } catch (error) {
+    throw stop.signal.aborted && error === stop.signal.reason ? new ExitStatus(stop.status) : error;
+  } finally {
+    status?.close();
+    stop.release();
+  }
+}
+
+/** "reversing 512/60000  830/s  1 min 12 s left", once there is a rate. */
+export class Pace {
+  private what = '';
+  private began = 0;
+  private from = 0;
+  private readonly now: () => number;
+
+  constructor(now = () => performance.now()) {
+    this.now = now;
+  }
+
+  text(what: string, done: number, total: number): string {
+    if (what !== this.what || done < this.from) {
+      this.what = what;
+      this.began = this.now();
+      this.from = done;
+    }
+    if (total <= 1) return what;
+    const seconds = (this.now() - this.began) / 1000;
+    const head = `${what}  ${done}/${total}`;
+    if (seconds < SETTLED || done === this.from) return head;
+    const perSecond = (done - this.from) / seconds;
+    return `${head}  ${rate(perSecond)}/s  ${duration((total - done) / perSecond)} left`;
+  }
+}
+
+function stopOnSignal() {
+  const controller = new AbortController();
+  const stop = {
+    signal: controller.signal,
+    status: 0,
+    release: () => {
+      for (const name of SIGNALS) process.off(name, onSignal);
+    },
+  };
+  function onSignal(name: NodeJS.Signals): void {
+    stop.status = 128 + constants.signals[name];
+    controller.abort();
+  }
+  for (const name of SIGNALS) process.once(name, onSignal);
+  return stop;
+}

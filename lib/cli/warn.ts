@@ -1,0 +1,15 @@
+/** Warnings that several commands have in common, one line each on stderr. */
+import type { LoadedCheckpoint } from '../checkpoint/checkpoint.js';
+import type { Skipped } from '../data/folder.js';
+
+export function warnDamaged(damaged: LoadedCheckpoint['damaged']): void {
+  for (const { reason } of damaged) {
+    process.stderr.write(`warning: passed over a damaged checkpoint: ${reason}\n`);
+  }
+}
+
+export function warnSkipped(skipped: readonly Skipped[]): void {
+  const [first] = skipped;
+  if (first === undefined) return;
+  process.stderr.write(`warning: skipped ${skipped.length} files, such as ${first.path}: ${first.reason}\n`);
+}

@@ -1,0 +1,36 @@
+import { describe, expect, it } from 'vitest';
+import { ExitStatus } from '../../../lib/cli/exit-status.js';
+import { longWork, Pace } from '../../../lib/cli/long-work.js';
+
+describe('Pace', () => {
+  it('tells rate and time left once there is one, anew for each kind of work', () => {
+    let now = 0;
+    const pace = new Pace(() => now);
+    expect(pace.text('reading', 0, 100)).toBe('reading  0/100');
+    now = 200;
+    expect(pace.text('reading', 10, 100)).toBe('reading  10/100');
+    now = 2000;
+    expect(pace.text('reading', 20, 100)).toBe('reading  20/100  10/s  8.0 s left');
+    expect(pace.text('computing', 0, 1)).toBe('computing');
+    now = 3000;
+    expect(pace.text('reading', 50, 100)).toBe('reading  50/100');
+  });
+});
+
+describe('longWork', () => {
+  it('gives the result, and passes errors on', async () => {
+    expect(await longWork(true, async () => 5)).toBe(5);
+    const fault = new Error('x');
+    await expect(longWork(true, () => Promise.reject(fault))).rejects.toBe(fault);
+  });
+
+  it('ends with 130 after SIGINT, and leaves no listener', async () => {
+    const before = process.listenerCount('SIGINT');
+    const work = longWork(true, async ({ signal }) => {
+      process.emit('SIGINT', 'SIGINT');
+      signal.throwIfAborted();
+    });
+    await expect(work).rejects.toEqual(new ExitStatus(130));
+    expect(process.listenerCount('SIGINT')).toBe(before);
+  });
+});
