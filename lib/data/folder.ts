@@ -1,10 +1,13 @@
 /** Finds the image files in a folder. */
 import type { Dirent, Stats } from 'node:fs';
-import { open, readdir, stat } from 'node:fs/promises';
+import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileErrorReason } from '../files.js';
-import { HEAD_BYTES, IMAGE_KINDS, type ImageKind, imageKind } from './kind.js';
+import type { ImageKind } from './kind.js';
 import { eachInParallel } from './parallel.js';
+import { formatReason } from './sources/entry.js';
+import type { FileFacts } from './sources/fingerprint.js';
+import { type FileFormat, readFormat } from './sources/format.js';
 
 /** A file, or a folder with all in it, that was passed over. */
 export interface Skipped {
@@ -14,20 +17,24 @@ export interface Skipped {
   reason: string;
 }
 
-export interface ImageFile {
-  /** Relative to the folder that was searched, with "/". */
-  path: string;
+export interface ImageFile extends FileFacts {
   kind: ImageKind;
+}
+
+/** A file that is no image, but holds some. */
+export interface ContainerFile extends FileFacts {
+  format: FileFormat;
 }
 
 export interface Listing {
   /** Ordered by path. */
   images: ImageFile[];
+  /** Ordered by path. They are among the skipped, too. */
+  containers: ContainerFile[];
   /** Ordered by path. */
   skipped: Skipped[];
 }
 
-const NO_IMAGE = `it is not an image of a known kind (${IMAGE_KINDS.join(', ')})`;
 /** Files opened at once. */
 const IN_PARALLEL = 16;
 
@@ -44,27 +51,25 @@ export function byPath(a: { path: string }, b: { path: string }): number {
 export async function findImages(root: string, signal: AbortSignal | undefined): Promise<Listing> {
   const { files, skipped } = await listFiles(root, signal);
   const images: ImageFile[] = [];
+  const containers: ContainerFile[] = [];
   await eachInParallel(files, IN_PARALLEL, signal, async (path) => {
     try {
-      const head = await readHead(join(root, path));
-      const kind = imageKind(head);
-      if (kind !== undefined) images.push({ path, kind });
-      else skipped.push({ path, reason: head.length === 0 ? 'it is empty' : NO_IMAGE });
+      const { size, modified, ...format } = await readFormat(join(root, path));
+      if (format.image !== undefined && !format.gzipped) {
+        images.push({ path, size, modified, kind: format.image });
+        return;
+      }
+      if (format.container !== undefined) containers.push({ path, size, modified, format });
+      skipped.push({ path, reason: size === 0 ? 'it is empty' : formatReason(format) });
     } catch (error) {
       skipped.push({ path, reason: fileErrorReason(error) });
     }
   });
-  return { images: images.sort(byPath), skipped: skipped.sort(byPath) };
-}
-
-async function readHead(path: string): Promise<Uint8Array> {
-  const handle = await open(path, 'r');
-  try {
-    const { buffer, bytesRead } = await handle.read(new Uint8Array(HEAD_BYTES), 0, HEAD_BYTES, 0);
-    return buffer.subarray(0, bytesRead);
-  } finally {
-    await handle.close();
-  }
+  return {
+    images: images.sort(byPath),
+    containers: containers.sort(byPath),
+    skipped: skipped.sort(byPath),
+  };
 }
 
 async function listFiles(root: string, signal: AbortSignal | undefined) {
