@@ -21,6 +21,7 @@ import {
   writeInitRecord,
 } from './init-from.js';
 import type { LoopOptions } from './loop.js';
+import { namingSettings } from './out-of-memory.js';
 import { RECONSTRUCTED } from './pictures.js';
 import { findRun, requireSameData } from './resume.js';
 import { startingPoint } from './roll-back.js';
@@ -150,12 +151,16 @@ async function* setUp(options: SetUpOptions): Preparation {
   }
   const faults = faultsOf(process.env);
   const state = checkpoint ? stateOf(checkpoint) : weights && (await stateFrom(weights, { config, addon }));
-  const trainer = await addon.createTrainer({
-    ...trainerOptions(config),
-    images,
-    ...(faults && { faults }),
-    ...(state && { state }),
-  });
+  const trainer = await addon
+    .createTrainer({
+      ...trainerOptions(config),
+      images,
+      ...(faults && { faults }),
+      ...(state && { state }),
+    })
+    .catch((error: unknown) => {
+      throw namingSettings(error, config, 'before the first step');
+    });
   return {
     trainer,
     addon,

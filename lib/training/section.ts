@@ -1,5 +1,5 @@
 /** A run between two roll-backs; the whole of one that has none. */
-import { OutputError, SanError } from '../errors.js';
+import { OutputError } from '../errors.js';
 import type { Losses, StepReport, StepSchedule } from '../native.js';
 import { Artifacts } from './artifacts.js';
 import { CheckpointWriter } from './checkpoint-writer.js';
@@ -10,6 +10,7 @@ import type { LoopOptions } from './loop.js';
 import { meanLosses } from './loss-history.js';
 import { MetricsFile } from './metrics-file.js';
 import { hasMetrics, MetricsLog } from './metrics-log.js';
+import { namingSettings } from './out-of-memory.js';
 import { RunningMean } from './running-mean.js';
 import { scheduleOf } from './schedule.js';
 import { lastStepOf, type Stop, StoppingRules } from './stopping.js';
@@ -167,14 +168,7 @@ export class Section {
     try {
       return await trainer.run({ steps, schedule });
     } catch (error) {
-      if (!(error instanceof SanError) || error.code !== 'ERR_SAN_OUT_OF_MEMORY') throw error;
-      const { batchSize, imageSize, widths } = config;
-      throw new SanError(
-        'ERR_SAN_OUT_OF_MEMORY',
-        `out of memory after step ${this.step}: lower batchSize (now ${batchSize}), or imageSize (${imageSize}) or the widths (up to ${Math.max(...widths)}), in a new run; what was saved is unharmed`,
-        { field: 'batchSize', value: batchSize },
-        { cause: error },
-      );
+      throw namingSettings(error, config, `after step ${this.step}`);
     }
   }
 

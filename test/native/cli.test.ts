@@ -17,6 +17,7 @@ import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { CHECKSUM_KEY, seal, UNSEALED } from '../../lib/checkpoint/checksum.js';
 import { encodeSafetensors, readSafetensors } from '../../lib/checkpoint/safetensors.js';
+import { savePhotos } from './photos.js';
 import { type Outcome, root, runNode } from './support.js';
 
 const small = '--image-size 8 --widths 16,16,8,8,8,4,4 --batch-size 4 --sample-count 4'.split(' ');
@@ -46,13 +47,7 @@ const train = (out: string, ...args: string[]) => cli(['train', 'photos', '--out
 
 beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'san-native-test-'));
-  photos = join(folder, 'photos');
-  mkdirSync(photos);
-  for (let i = 0; i < 12; i++) {
-    const background = { r: 20 * i, g: 255 - 20 * i, b: 128 };
-    const image = sharp({ create: { width: 20, height: 16, channels: 3, background } });
-    await image.png().toFile(join(photos, `${i}.png`));
-  }
+  photos = await savePhotos(join(folder, 'photos'));
   writeFileSync(join(photos, 'notes.txt'), 'not an image');
   const { code, stderr } = await train(
     'run',
@@ -143,6 +138,25 @@ test('Ctrl-C ends a run after the step, with a checkpoint, and status 130', asyn
   expect(code).toBe(130);
   expect(readdirSync(join(folder, 'stopped/checkpoints'))).toHaveLength(1);
   expect((await cli(['generate', 'stopped', '--count', '1', '--grid', 's.png'])).code).toBe(0);
+});
+
+test('a second Ctrl-C leaves in the midst of a step; the last checkpoint is whole', async () => {
+  // Seconds for a step.
+  const slow = '--estimator sinkhorn --sinkhorn-iterations 5000 --checkpoint-every 1 --keep-last 0'.split(
+    ' ',
+  );
+  const args = ['train', 'photos', '--out', 'left', ...small, ...slow, '--steps', '1000', '--json'];
+  let signals: NodeJS.Timeout | undefined;
+  const { code, signal } = await cli(args, (child) => {
+    signals ??= setInterval(() => {
+      if (existsSync(join(folder, 'left/checkpoints/step-000001.safetensors'))) child.kill('SIGINT');
+    }, 20);
+  });
+  clearInterval(signals);
+  expect([code, signal]).toEqual([null, 'SIGINT']);
+  const again = await cli(['train', 'photos', '--out', 'left', '--resume', '--steps', '1', '--json']);
+  expect(again.code, again.stderr).toBe(0);
+  expect(again.stdout).toContain('"stopped":"finished","step":1');
 });
 
 test('the package loads by import and by require, and trains, loads, generates and reverses', async () => {

@@ -1,10 +1,10 @@
 /** What a run on the command line does about faults that SAN_NATIVE_FAULTS makes in the native half. */
 import { spawn } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import sharp from 'sharp';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { savePhotos } from './photos.js';
 import { type Outcome, root } from './support.js';
 
 const SETTINGS = `--image-size 8 --widths 16,16,8,8,8,4,4 --batch-size 4 --sample-count 4 --threads 1
@@ -14,19 +14,31 @@ let folder = '';
 
 beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'san-native-test-'));
-  mkdirSync(join(folder, 'photos'));
-  for (let i = 0; i < 12; i++) {
-    const background = { r: 20 * i, g: 255 - 20 * i, b: 128 };
-    const image = sharp({ create: { width: 20, height: 16, channels: 3, background } });
-    await image.png().toFile(join(folder, 'photos', `${i}.png`));
-  }
+  await savePhotos(join(folder, 'photos'));
 });
 
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-function train(out: string, faults: object): Promise<Outcome> {
-  const args = ['train', 'photos', '--out', out, ...SETTINGS];
-  const child = spawn(process.execPath, [`${root}bin/san-native.js`, ...args], {
+const NODE = [process.execPath, `${root}bin/san-native.js`];
+
+/** Trains with `faults`. `command` runs what follows it. */
+function train(
+  out: string,
+  faults: object,
+  settings: string[] = [],
+  command: string[] = [],
+): Promise<Outcome> {
+  const [program = '', ...args] = [
+    ...command,
+    ...NODE,
+    'train',
+    'photos',
+    '--out',
+    out,
+    ...SETTINGS,
+    ...settings,
+  ];
+  const child = spawn(program, args, {
     cwd: folder,
     env: { ...process.env, SAN_NATIVE_FAULTS: JSON.stringify(faults) },
   });
@@ -99,4 +111,17 @@ test('a failed allocation names the settings to lower; the checkpoint stays and 
     /error ERR_SAN_OUT_OF_MEMORY: out of memory after step \d+: lower batchSize \(now 4\), or imageSize \(8\) or the widths \(up to 16\)/,
   );
   expect(checkpoints('memory')).toEqual(['step-000010.safetensors']);
+});
+
+test('memory that really runs out is told in the same way', async () => {
+  // Directions of 68 GB, where the process may have 16.
+  const settings = '--strides 1,1,1,1,1,1 --latent-size 8 --latent-channels 4096 --projections 65536'.split(
+    ' ',
+  );
+  const limited = ['sh', '-c', 'ulimit -v 16000000; exec "$@"', 'sh'];
+  const { code, stderr } = await train('real', {}, settings, limited);
+  expect(code, stderr).toBe(1);
+  expect(stderr).toMatch(
+    /error ERR_SAN_OUT_OF_MEMORY: out of memory after step 0: lower batchSize \(now 4\)/,
+  );
 });

@@ -2,28 +2,13 @@ import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { loadAddon } from '../../lib/native.js';
+import { findPython } from './python.js';
 import { root } from './support.js';
 
 const addon = loadAddon();
 const recipe = /```python\n(.*?)```/s.exec(readFileSync(`${root}docs/random-numbers.md`, 'utf8'))?.[1] ?? '';
 
-/** A python3 with numpy, if there is one. */
-function python(): string | undefined {
-  for (const candidate of [process.env.SAN_NATIVE_TEST_PYTHON, 'python3']) {
-    if (candidate === undefined) continue;
-    try {
-      execFileSync(candidate, ['-c', 'import numpy'], { stdio: 'ignore' });
-      return candidate;
-    } catch {
-      // Try the next one.
-    }
-  }
-  return undefined;
-}
-
-const interpreter = python();
-if (interpreter === undefined)
-  console.log('no python3 with numpy: the recipe of docs/random-numbers.md is not run');
+const interpreter = findPython('numpy', 'the recipe of docs/random-numbers.md');
 
 test.skipIf(interpreter === undefined)('the recipe in docs/random-numbers.md gives the same latents', () => {
   const cases = [

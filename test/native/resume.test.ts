@@ -3,20 +3,12 @@
  * 8 by default; SAN_NATIVE_KILL_SEED repeats a sequence of moments.
  */
 import { spawn } from 'node:child_process';
-import {
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { savePhotos } from './photos.js';
 import { type Outcome, root } from './support.js';
 
 const KILLS = Number(process.env.SAN_NATIVE_KILLS ?? 8);
@@ -99,17 +91,8 @@ function randomNumbers(seed: number): () => number {
 
 beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'san-native-test-'));
-  for (const [data, red] of [
-    ['photos', 20],
-    ['others', 10],
-  ] as const) {
-    mkdirSync(join(folder, data));
-    for (let i = 0; i < 12; i++) {
-      const background = { r: red * i, g: 255 - 20 * i, b: 128 };
-      const image = sharp({ create: { width: 20, height: 16, channels: 3, background } });
-      await image.png().toFile(join(folder, data, `${i}.png`));
-    }
-  }
+  await savePhotos(join(folder, 'photos'));
+  await savePhotos(join(folder, 'others'), 10);
   for (const [name, settings] of Object.entries(VARIANTS)) {
     const begin = performance.now();
     const { code, stderr } = await train(`whole-${name}`, settings).outcome;

@@ -8,20 +8,35 @@
 
 namespace san::binding {
 
+namespace {
+
+Fault out_of_memory(const std::string& reason) {
+  return {kOutOfMemory, "out of memory" + reason + "; lower batchSize, imageSize or the widths", {}};
+}
+
+// LibTorch has a class of its own for memory that ran out on a device, but not for main memory.
+bool is_out_of_main_memory(const std::string& message) {
+  return message.find("DefaultCPUAllocator: can't allocate memory") != std::string::npos ||
+         message.find("DefaultCPUAllocator: not enough memory") != std::string::npos;
+}
+
+}  // namespace
+
 Fault current_fault() {
   try {
     throw;
   } catch (const san::Error& error) {
     return {error.code(), error.what(), error.field()};
   } catch (const c10::OutOfMemoryError& error) {
-    return {kOutOfMemory,
-            std::string("out of memory: ") + error.what_without_backtrace() +
-                "; lower batchSize, imageSize or the widths",
-            {}};
+    return out_of_memory(std::string(": ") + error.what_without_backtrace());
   } catch (const c10::Error& error) {
-    return {kNative, error.what_without_backtrace(), {}};
+    const std::string message = error.what_without_backtrace();
+    if (!is_out_of_main_memory(message)) return {kNative, message, {}};
+    // "... you tried to allocate N bytes. Error code 12 (...)", behind the place in LibTorch's source.
+    const size_t amount = message.find("you tried to allocate");
+    return out_of_memory(amount == std::string::npos ? "" : ": " + message.substr(amount));
   } catch (const std::bad_alloc&) {
-    return {kOutOfMemory, "out of memory; lower batchSize, imageSize or the widths", {}};
+    return out_of_memory("");
   } catch (const std::exception& error) {
     return {kNative, error.what(), {}};
   } catch (...) {

@@ -4,15 +4,14 @@ import { saveCheckpoint } from '../../../lib/checkpoint/checkpoint.js';
 import { resolveConfig } from '../../../lib/config/resolve.js';
 import { modelOptions } from '../../../lib/config/schema.js';
 import { San } from '../../../lib/generation/san.js';
-import type { Addon, ImageBatch, LatentBatch } from '../../../lib/native.js';
+import type { ImageBatch, LatentBatch } from '../../../lib/native.js';
 import { fakeAddon, fakeTensors, progress } from '../support/fake-addon.js';
+import { native } from '../support/mocked-native.js';
 import { temporaryFolder } from '../support/temporary.js';
 
-const native = vi.hoisted(() => ({ addon: undefined as Addon | undefined }));
-vi.mock('../../../lib/native.js', async (original) => ({
-  ...(await original()),
-  loadAddon: () => native.addon,
-}));
+vi.mock('../../../lib/native.js', async (original) =>
+  (await import('../support/mocked-native.js')).mocked(await original()),
+);
 
 let fake: ReturnType<typeof fakeAddon>;
 beforeEach(() => {

@@ -5,19 +5,17 @@ import { beforeEach, describe, expect, it, vi } from 'vitest';
 import { saveCheckpoint } from '../../../lib/checkpoint/checkpoint.js';
 import { resolveConfig } from '../../../lib/config/resolve.js';
 import { type ConfigInput, modelOptions } from '../../../lib/config/schema.js';
-import type { Addon } from '../../../lib/native.js';
 import { initialState } from '../../../lib/training/init-from.js';
 import { type LogEvent, libtorchNotes } from '../../../lib/training/log.js';
 import type { Tick } from '../../../lib/training/ticks.js';
 import { type TrainControl, type TrainOptions, train } from '../../../lib/training/train.js';
 import { fakeAddon, fakeParameters, progress, tensor } from '../support/fake-addon.js';
+import { native } from '../support/mocked-native.js';
 import { temporaryFolder } from '../support/temporary.js';
 
-const native = vi.hoisted(() => ({ addon: undefined as Addon | undefined }));
-vi.mock('../../../lib/native.js', async (original) => ({
-  ...(await original()),
-  loadAddon: () => native.addon,
-}));
+vi.mock('../../../lib/native.js', async (original) =>
+  (await import('../support/mocked-native.js')).mocked(await original()),
+);
 
 const SMALL = { imageSize: 16, baseWidth: 4, maxWidth: 8, batchSize: 2 };
 let fake: ReturnType<typeof fakeAddon>;

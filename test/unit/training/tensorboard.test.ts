@@ -1,4 +1,4 @@
-import { execFileSync, spawnSync } from 'node:child_process';
+import { execFileSync } from 'node:child_process';
 import { appendFile, mkdir, readdir, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import fc from 'fast-check';
@@ -6,6 +6,7 @@ import sharp from 'sharp';
 import { describe, expect, it } from 'vitest';
 import { EventWriter } from '../../../lib/training/tensorboard/event-writer.js';
 import { scalarsOf } from '../../../lib/training/tensorboard/tags.js';
+import { findPython } from '../../native/python.js';
 import { temporaryFolder } from '../support/temporary.js';
 
 /** CRC-32C bit by bit, masked as TFRecord wants: an independent implementation. */
@@ -228,15 +229,10 @@ describe('scalarsOf', () => {
   });
 });
 
-describe("TensorBoard's own reader", () => {
-  const python = [process.env.SAN_NATIVE_TEST_PYTHON, 'python3'].find(
-    (command) => command !== undefined && spawnSync(command, ['-c', 'import tensorboard']).status === 0,
-  );
-  const why = 'no python3 with tensorboard here; SAN_NATIVE_TEST_PYTHON may name one';
-  if (python === undefined) console.info(`Skipping TensorBoard's reader: ${why}`);
+const python = findPython('tensorboard', "TensorBoard's own reader");
 
-  it('reads scalars and pictures of a run that was continued', async (context) => {
-    if (python === undefined) context.skip(why);
+describe.skipIf(python === undefined)("TensorBoard's own reader", () => {
+  it('reads scalars and pictures of a run that was continued', async () => {
     const { folder } = await written([10, 20, 30]);
     const writer = await EventWriter.open(folder, { keepUpTo: 20 });
     writer.scalars(30, { 'losses/lgd': 0.25, 'training/learning_rate': 1e-3 });

@@ -2,16 +2,14 @@ import { mkdir, readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import sharp from 'sharp';
 import { beforeEach, describe, expect, it, vi } from 'vitest';
-import type { Addon } from '../../../lib/native.js';
 import { type TrainOptions, train } from '../../../lib/training/train.js';
 import { fakeAddon } from '../support/fake-addon.js';
+import { native } from '../support/mocked-native.js';
 import { temporaryFolder } from '../support/temporary.js';
 
-const native = vi.hoisted(() => ({ addon: undefined as Addon | undefined }));
-vi.mock('../../../lib/native.js', async (original) => ({
-  ...(await original()),
-  loadAddon: () => native.addon,
-}));
+vi.mock('../../../lib/native.js', async (original) =>
+  (await import('../support/mocked-native.js')).mocked(await original()),
+);
 
 let fake: ReturnType<typeof fakeAddon>;
 beforeEach(() => {
