@@ -13,19 +13,24 @@ export const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
 const inRoot = (...parts) => path.join(root, ...parts);
 const readJson = async (file) => JSON.parse(await readFile(file, 'utf8'));
 
+/** Where the news of the set-up goes. */
+let output = process.stdout;
+const say = (text) => output.write(`${text}\n`);
+
 /** Does all the set-up there is. */
-export async function prepare({ force = false } = {}) {
+export async function prepare({ force = false, newsTo = process.stdout } = {}) {
+  output = newsTo;
   const start = performance.now();
   const installed = await installDependencies();
   const compiled = await compile();
   const { setup, progressPrinter, duration } = await import(
     pathToFileURL(inRoot('dist/lib/setup/index.js')).href
   );
-  const printer = progressPrinter(process.stdout);
+  const printer = progressPrinter(output);
   const { built } = await setup({ force, onProgress: printer.onProgress }).finally(printer.close);
   const seconds = (performance.now() - start) / 1000;
   const news = installed || compiled || built;
-  console.log(news ? `Set-up took ${duration(seconds)}` : 'Set-up is up to date');
+  say(news ? `Set-up took ${duration(seconds)}` : 'Set-up is up to date');
   return { seconds, duration };
 }
 
@@ -128,10 +133,10 @@ async function writeConfigSchema() {
 }
 
 async function step(text, work) {
-  console.log(text);
+  say(text);
   const start = performance.now();
   await work();
-  console.log(`  done in ${((performance.now() - start) / 1000).toFixed(1)} s`);
+  say(`  done in ${((performance.now() - start) / 1000).toFixed(1)} s`);
 }
 
 /** Lets scripts that were started at the same time in this checkout install and compile one after the other. */
@@ -142,7 +147,7 @@ async function withLock(work) {
   await writeFile(own, String(process.pid));
   try {
     for (let waited = false; !(await take(own, file)); waited = true) {
-      if (!waited) console.log('Waiting for another script that is preparing this folder');
+      if (!waited) say('Waiting for another script that is preparing this folder');
       await sleep(200);
     }
     try {

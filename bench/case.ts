@@ -1,0 +1,72 @@
+/** What a benchmark case is: a file in bench/cases that exports one as its default. */
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { packageRoot } from '../lib/native.js';
+
+/** What a contender tells of itself once it is ready, such as its versions and the numbers it computed. */
+export type Facts = Record<string, unknown>;
+
+/** One of those that do the same work: a process of its own that stays for all rounds. */
+export interface Contender {
+  name: string;
+  /** Ours: the ratios are this one's. One of each comparison. */
+  ours?: true;
+  command: 'node' | 'python';
+  /** Absolute path: a module that exports `open` (bench/contenders) or a script of bench/peers. */
+  program: string;
+  /** Handed over before the first round. JSON. */
+  options: Record<string, unknown>;
+}
+
+/** Contenders that are measured against one another. */
+export interface Comparison {
+  /** What is done, such as "32 px, quickstart, batch 16". */
+  label: string;
+  /** What is counted, such as "images". */
+  unit: string;
+  /** What is shown: `rate` in units per second, or `time` in seconds per unit. */
+  measure: 'rate' | 'time';
+  contenders: Contender[];
+  /** Whether the contenders do the same work, told from their facts; lines for the reader. Throws when they do not. */
+  agreement?: (facts: ReadonlyMap<string, Facts>) => string[];
+}
+
+export interface CaseContext {
+  /** Image sizes in pixels that were asked for; those of the case otherwise. */
+  sizes: readonly number[];
+  /** CPU threads of every contender. */
+  threads: number;
+  /** Shows that everything works rather than how fast it is: the smallest work. */
+  quick: boolean;
+  /** An empty folder that is removed afterwards. */
+  folder: string;
+}
+
+export interface BenchCase {
+  /** In one line. */
+  description: string;
+  /** Image sizes in pixels; empty when the case has none. */
+  sizes: readonly number[];
+  /** Comparisons, each made when the one before is over. */
+  comparisons(context: CaseContext): AsyncIterable<Comparison>;
+}
+
+/** A module of bench/contenders in a Node process. */
+export const nodeContender = (name: string, module: string, options: Record<string, unknown>): Contender => ({
+  name,
+  command: 'node',
+  program: fileURLToPath(new URL(`./contenders/${module}.js`, import.meta.url)),
+  options,
+});
+
+/** A script of bench/peers. */
+export const pythonContender = (
+  name: string,
+  script: string,
+  options: Record<string, unknown>,
+): Contender => ({
+  name,
+  command: 'python',
+  program: join(packageRoot(), 'bench', 'peers', script),
+  options,
+});

@@ -1,0 +1,63 @@
+/** Our train(), as a program would call it: reading files, schedules, metrics.jsonl and all. */
+import { performance } from 'node:perf_hooks';
+import { loadAddon } from '../../lib/native.js';
+import { type TrainOptions, train } from '../../lib/training/train.js';
+import type { OpenContender } from '../worker.js';
+
+/** @param options of train() */
+export async function open(options: Record<string, unknown>): Promise<OpenContender> {
+  const native = watchNative();
+  const ticks = train(options as unknown as TrainOptions);
+  const nextSteps = async () => {
+    for (;;) {
+      const { value, done } = await ticks.next();
+      if (done || value.type === 'end') throw new Error('training ended before the rounds did');
+      if (value.type === 'steps') return value;
+    }
+  };
+  let { images } = await nextSteps();
+  return {
+    facts: { libtorch: loadAddon().info().libtorch },
+    async round(items) {
+      const begin = performance.now();
+      const loop = performance.eventLoopUtilization();
+      const nativeBefore = native.seconds();
+      const before = images;
+      while (images - before < items) images = (await nextSteps()).images;
+      const seconds = (performance.now() - begin) / 1000;
+      const { active } = performance.eventLoopUtilization(loop);
+      const outside = seconds - (native.seconds() - nativeBefore);
+      return {
+        seconds,
+        items: images - before,
+        notes: {
+          'percent of the time in which no step was under way': (100 * outside) / seconds,
+          'percent of the time in which JavaScript ran': active / (10 * seconds),
+        },
+      };
+    },
+    async close() {
+      await ticks.return();
+    },
+  };
+}
+
+/** Sums up the time that the native half says its steps took. */
+function watchNative() {
+  const addon = loadAddon();
+  const { createTrainer } = addon;
+  let seconds = 0;
+  addon.createTrainer = async (options) => {
+    const trainer = await createTrainer(options);
+    const run = trainer.run.bind(trainer);
+    // The addon's own property is read-only.
+    return Object.defineProperty(trainer, 'run', {
+      value: async (steps: Parameters<typeof run>[0]) => {
+        const report = await run(steps);
+        seconds += report.seconds;
+        return report;
+      },
+    });
+  };
+  return { seconds: () => seconds };
+}

@@ -1,0 +1,130 @@
+"""Training steps in PyTorch: specification, section 3. Cycle pairing, estimator `normal`, repulsion, no penalty."""
+import numpy
+import torch
+from safetensors.torch import load_file
+
+import san
+import worker
+
+
+class Trainer:
+    def __init__(self, options):
+        config = options["config"]
+        known = config["pairing"] == "cycle" and config["estimator"] == "normal" and config["repulsionWeight"] > 0
+        if not known or config["wLZ"] != 0 or config["penaltyWeight"] != 0:
+            raise ValueError("this peer knows the default losses alone")
+        self.config = config
+        self.batch = config["batchSize"]
+        tensors = san.load(options["weights"])
+        self.generator = san.parameters_of(tensors, "generator")
+        self.reverser = san.parameters_of(tensors, "reverser")
+        for tensor in (*self.generator.values(), *self.reverser.values()):
+            tensor.requires_grad_(True)
+        self.average = [t.detach().clone() for t in self.generator.values()]
+        shared = [name for name in self.generator if name.startswith("kernel.")]
+        self.kernels_g = [self.generator[name].detach() for name in shared]
+        self.kernels_r = [self.reverser[name].detach() for name in shared]
+        trained = [*self.generator.items(), *self.reverser.items()]
+        self.optimizer = torch.optim.AdamW(
+            [
+                {"params": [t for name, t in trained if not name.endswith("bias")], "weight_decay": config["weightDecay"]},
+                {"params": [t for name, t in trained if name.endswith("bias")], "weight_decay": 0.0},
+            ],
+            lr=config["learningRate"], betas=(0.5, 0.99), eps=1e-8, fused=True)
+        self.quantiles = san.quantiles(self.batch)
+        self.axes = torch.eye(san.latent_numbers(config))
+        self.ema_rate = 1 - san.decay_of(config)
+        size, channels = config["imageSize"], config["imageChannels"]
+        pixels = numpy.fromfile(options["images"], numpy.uint8).reshape(-1, size, size, channels)
+        self.images = torch.from_numpy(pixels)
+        self.order = torch.empty(0, dtype=torch.long)
+        self.generate, self.reverse, self.loss = san.generate, san.reverse, self.losses
+
+    def losses(self, g, r, r_fake, z, x, directions):
+        """The sum whose gradient serves both networks, and the losses lgd, lgi and lrx.
+
+        r_fake are the reverser's parameters again: through R(G(Z)) its gradient enters with a weight of its own.
+        """
+        c = self.config
+        rx = self.reverse(r, c, x)
+        generated = self.generate(g, c, torch.cat([z, rx]))
+        fake, again = generated[: self.batch], generated[self.batch :]
+        lgd = san.wd_normal(self.reverse(r_fake, c, fake), directions, self.quantiles)
+        lrx = san.wd_normal(rx, directions, self.quantiles)
+        lgi = (again - x).square().mean()
+        return c["wGD"] * lgd + c["wGI"] * lgi + c["wRX"] * lrx, lgd, lgi, lrx
+
+    def step(self, z, x, directions):
+        c = self.config
+        g, r = list(self.generator.values()), list(self.reverser.values())
+        fake = {name: t.detach().requires_grad_(True) for name, t in self.reverser.items()}
+        total, lgd, lgi, lrx = self.loss(self.generator, self.reverser, fake, z, x, directions)
+        gradients = torch.autograd.grad(total, [*g, *r, *fake.values()])
+        of_g, of_r, of_fake = gradients[: len(g)], gradients[len(g) : len(g) + len(r)], gradients[len(g) + len(r) :]
+        # Repulsion: the hinge's derivative in the place of wGD.
+        if lgd.item() < c["repulsionMargin"]:
+            torch._foreach_add_(of_r, of_fake, alpha=-c["repulsionWeight"] / c["wGD"])
+        for parameter, gradient in zip((*g, *r), (*of_g, *of_r)):
+            parameter.grad = gradient
+        self.optimizer.step()
+        with torch.no_grad():
+            torch._foreach_lerp_(self.kernels_g, self.kernels_r, 1 - c["lambda"])
+            torch._foreach_copy_(self.kernels_r, self.kernels_g)
+            torch._foreach_lerp_(self.average, g, self.ema_rate)
+        return {"lgd": lgd.item(), "lrz": lgd.item(), "lgi": lgi.item(), "lrx": lrx.item()}
+
+    def next_images(self):
+        if len(self.order) < self.batch:
+            self.order = torch.randperm(len(self.images))
+        indices, self.order = self.order[: self.batch], self.order[self.batch :]
+        return san.from_bytes(self.images[indices])
+
+    def next_step(self):
+        c = self.config
+        z = torch.randn(self.batch, c["latentChannels"], c["latentSize"], c["latentSize"])
+        directions = san.draw_directions(san.latent_numbers(c), c["projections"], self.axes)
+        return self.step(z, self.next_images(), directions)
+
+
+def compile_whole(trainer):
+    trainer.loss = torch.compile(trainer.losses, fullgraph=True)
+
+
+def compile_networks(trainer):
+    trainer.generate, trainer.reverse = torch.compile(san.generate), torch.compile(san.reverse)
+    trainer.loss = trainer.losses
+
+
+def first_steps(options, prepare):
+    trainer = Trainer(options)
+    prepare(trainer)
+    fixed = load_file(options["inputs"])
+    x = fixed["x"].contiguous(memory_format=torch.channels_last)
+    return trainer, [trainer.step(fixed["z"], x, fixed["directions"]) for _ in range(options["checked_steps"])]
+
+
+def open_peer(options):
+    torch.set_num_threads(options["threads"])
+    how = "eager, channels-last"
+    if options["compile"]:
+        try:
+            how = "the whole loss compiled"
+            trainer, losses = first_steps(options, compile_whole)
+        except Exception as error:
+            torch._dynamo.reset()
+            how = f"the two networks compiled, for compiling the whole loss failed ({type(error).__name__})"
+            trainer, losses = first_steps(options, compile_networks)
+    else:
+        trainer, losses = first_steps(options, lambda _: None)
+
+    def work(items):
+        steps = -(-items // trainer.batch)
+        for _ in range(steps):
+            trainer.next_step()
+        return steps * trainer.batch
+
+    return {"torch": torch.__version__, "how": how, "losses": losses}, work
+
+
+if __name__ == "__main__":
+    worker.serve(open_peer)
