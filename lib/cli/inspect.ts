@@ -1,6 +1,7 @@
 import type { ArgumentsCamelCase, CommandModule } from 'yargs';
 import { type Inspection, inspectCheckpoint } from '../inspect/inspect.js';
 import { bytes, longDuration, significant } from './format.js';
+import { aligned } from './table.js';
 import { warnDamaged } from './warn.js';
 
 interface InspectArguments {
@@ -91,16 +92,4 @@ function tensorTable({ tensors }: Omit<Inspection, 'damaged'>): string[] {
     ]),
   ];
   return ['', ...aligned(rows, 3)];
-}
-
-/** Columns two spaces apart; those from `firstRight` on to the right. */
-function aligned(rows: readonly (readonly string[])[], firstRight: number): string[] {
-  const widths =
-    rows[0]?.map((_, column) => Math.max(...rows.map((row) => (row[column] ?? '').length))) ?? [];
-  return rows.map((row) =>
-    row
-      .map((cell, i) => (i < firstRight ? cell.padEnd(widths[i] ?? 0) : cell.padStart(widths[i] ?? 0)))
-      .join('  ')
-      .trimEnd(),
-  );
 }

@@ -6,7 +6,12 @@ import { ExitStatus } from './exit-status.js';
 import { exportCommand } from './export.js';
 import { generateCommand } from './generate.js';
 import { inspectCommand } from './inspect.js';
+import { interpolateCommand } from './interpolate.js';
+import { neighborsCommand } from './neighbors.js';
+import { reconstructCommand } from './reconstruct.js';
+import { reverseCommand } from './reverse.js';
 import { schemaCommand } from './schema.js';
+import { scoreCommand } from './score.js';
 import { setupCommand } from './setup.js';
 import { trainCommand } from './train.js';
 
@@ -14,6 +19,11 @@ const COMMANDS = {
   train: trainCommand,
   generate: generateCommand,
   evaluate: evaluateCommand,
+  reverse: reverseCommand,
+  reconstruct: reconstructCommand,
+  interpolate: interpolateCommand,
+  score: scoreCommand,
+  neighbors: neighborsCommand,
   export: exportCommand,
   inspect: inspectCommand,
   setup: setupCommand,
@@ -46,6 +56,11 @@ function parser(argv: readonly string[]): Argv {
     .command(COMMANDS.train)
     .command(COMMANDS.generate)
     .command(COMMANDS.evaluate)
+    .command(COMMANDS.reverse)
+    .command(COMMANDS.reconstruct)
+    .command(COMMANDS.interpolate)
+    .command(COMMANDS.score)
+    .command(COMMANDS.neighbors)
     .command(COMMANDS.export)
     .command(COMMANDS.inspect)
     .command(COMMANDS.setup)

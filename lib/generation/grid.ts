@@ -22,12 +22,15 @@ export interface GridOptions {
  */
 export async function encodeGrid(images: ImageBatch, options: GridOptions = {}): Promise<Buffer> {
   const { data, width, height, channels } = layOut(images, options);
-  const scale = Math.max(1, Math.round(CELL / images.shape[2]));
+  const scale = enlargement(images.shape[2]);
   return sharp(data, { raw: { width, height, channels }, limitInputPixels: false })
     .resize({ width: width * scale, height: height * scale, kernel: 'nearest', fit: 'fill' })
     .png()
     .toBuffer();
 }
+
+/** The whole factor by which images of a width are enlarged to be looked at; 1 for large ones. */
+export const enlargement = (width: number): number => Math.max(1, Math.round(CELL / width));
 
 /** One image of a batch as a PNG. */
 export async function encodeImage(images: ImageBatch, index: number): Promise<Buffer> {
@@ -50,6 +53,19 @@ export function spread(images: ImageBatch, count: number): ImageBatch {
     data.set(images.data.subarray(from, from + size), i * size);
   }
   return { data, shape: [taken, height, width, channels] };
+}
+
+/** Rows of `columns` images, alternately of `upper` and `lower`; a last row that is not full is filled up with white. */
+export function rowOverRow(upper: ImageBatch, lower: ImageBatch, columns: number): ImageBatch {
+  const [count, ...item] = upper.shape;
+  const row = columns * item.reduce((a, b) => a * b, 1);
+  const rows = Math.ceil(count / columns);
+  const data = new Uint8Array(2 * rows * row).fill(255);
+  for (let i = 0; i < rows; i++) {
+    data.set(upper.data.subarray(i * row, (i + 1) * row), 2 * i * row);
+    data.set(lower.data.subarray(i * row, (i + 1) * row), (2 * i + 1) * row);
+  }
+  return { data, shape: [2 * rows * columns, ...item] };
 }
 
 function layOut({ data, shape }: ImageBatch, options: GridOptions) {

@@ -8,6 +8,7 @@ import {
   type NativeNetwork,
   type SampleOptions,
 } from '../native.js';
+import { type ImageScore, imageScores, type ScoreReference } from '../reverser/scores.js';
 import { requireBatch, requireWhole } from './checks.js';
 
 export interface LoadOptions {
@@ -86,6 +87,30 @@ export class San {
     const { latentChannels, latentSize } = this.config;
     requireBatch('latents', latents, Float32Array, [latentChannels, latentSize, latentSize]);
     return this.network.decode({ latents });
+  }
+
+  /** Latents [count, Zc, Sz, Sz] that generate() draws its images from. Throws ERR_SAN_OPTIONS, ERR_SAN_DISPOSED. */
+  async latents({ count, seed, startIndex = 0 }: SampleOptions): Promise<LatentBatch> {
+    this.requireAlive();
+    requireWhole('count', count, 1);
+    requireWhole('seed', seed, 0);
+    requireWhole('startIndex', startIndex, 0);
+    const { latentChannels, latentSize } = this.config;
+    return loadAddon().latents({ count, seed, startIndex, latentChannels, latentSize });
+  }
+
+  /** What comes back of 8-bit images [N, S, S, C]: G(R(x)). Throws ERR_SAN_SHAPE, ERR_SAN_DISPOSED. */
+  async reconstruct(images: ImageBatch): Promise<ImageBatch> {
+    return this.decode(await this.reverse(images));
+  }
+
+  /**
+   * How unlike the images of `reference`, such as scoreReference() gives for the training images, each of N images is:
+   * docs/reverser.md has the formulas. Throws ERR_SAN_SHAPE, ERR_SAN_DISPOSED.
+   */
+  async score(images: ImageBatch, reference: ScoreReference): Promise<ImageScore[]> {
+    const latents = await this.reverse(images);
+    return imageScores(images, latents, await this.decode(latents), reference);
   }
 
   /** Frees the native memory; calls under way end first. Idempotent. */

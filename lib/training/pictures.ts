@@ -1,6 +1,6 @@
 /** Pictures of what the networks make of the same latents and the same images, time after time. */
 import type { Config } from '../config/schema.js';
-import { encodeGrid, spread } from '../generation/grid.js';
+import { encodeGrid, rowOverRow, spread } from '../generation/grid.js';
 import { interpolate } from '../generation/interpolate.js';
 import type { Addon, ImageBatch, LatentBatch, NativeTrainer } from '../native.js';
 
@@ -74,17 +74,4 @@ function everyOther({ data, shape: [count, ...item] }: LatentBatch, first: 0 | 1
   for (let i = 0; i < count / 2; i++)
     taken.set(data.subarray((2 * i + first) * size, (2 * i + first + 1) * size), i * size);
   return { data: taken, shape: [count / 2, ...item] };
-}
-
-/** Rows of `columns` images, alternately of `upper` and `lower`; a last row that is not full is filled up with white. */
-function rowOverRow(upper: ImageBatch, lower: ImageBatch, columns: number): ImageBatch {
-  const [count, ...item] = upper.shape;
-  const row = columns * item.reduce((a, b) => a * b, 1);
-  const rows = Math.ceil(count / columns);
-  const data = new Uint8Array(2 * rows * row).fill(255);
-  for (let i = 0; i < rows; i++) {
-    data.set(upper.data.subarray(i * row, (i + 1) * row), 2 * i * row);
-    data.set(lower.data.subarray(i * row, (i + 1) * row), (2 * i + 1) * row);
-  }
-  return { data, shape: [2 * rows * columns, ...item] };
 }

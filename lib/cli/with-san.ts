@@ -1,0 +1,75 @@
+/** What the commands that work with a trained network have in common. */
+import type { Options } from 'yargs';
+import { requireWhole } from '../generation/checks.js';
+import { San } from '../generation/san.js';
+import type { MeasureControl } from '../metrics/blocks.js';
+import { toNumber } from './flags.js';
+import { longWork } from './long-work.js';
+import { warnDamaged } from './warn.js';
+
+export interface SanArguments {
+  run: string;
+  threads: unknown;
+  json: boolean;
+  quiet: boolean;
+}
+
+export const runPositional = {
+  type: 'string',
+  demandOption: true,
+  describe: 'Run folder or checkpoint file',
+} as const;
+
+export const dataPositional = {
+  type: 'string',
+  demandOption: true,
+  describe: 'Images: anything that train takes',
+} as const;
+
+export const sanFlags = {
+  threads: { requiresArg: true, defaultDescription: 'all cores', describe: 'CPU threads' },
+  json: { type: 'boolean', default: false, describe: 'One JSON object on stdout' },
+  quiet: { type: 'boolean', default: false, describe: 'No progress and no warnings' },
+} as const satisfies Record<string, Options>;
+
+export const outFlag = (describe: string) =>
+  ({ alias: 'o', type: 'string', requiresArg: true, demandOption: true, describe }) as const;
+
+/** A flag whose value is a whole number; `text` is its default. */
+export const countFlag = (text: string, describe: string) =>
+  ({ requiresArg: true, defaultDescription: text, describe }) as const satisfies Options;
+
+/** Loads the network, and frees it after `work`, which a signal ends in good order. */
+export function withSan<T>(
+  { run, threads, quiet }: Pick<SanArguments, 'run' | 'threads' | 'quiet'>,
+  work: (san: San, control: MeasureControl) => Promise<T>,
+): Promise<T> {
+  const count = threads === undefined ? undefined : wholeNumber('threads', threads, 1);
+  return longWork(quiet, async (control) => {
+    const san = await San.load(run, count === undefined ? {} : { threads: count });
+    try {
+      if (!quiet) warnDamaged(san.damaged);
+      return await work(san, control);
+    } finally {
+      await san.dispose();
+    }
+  });
+}
+
+/** The flag's whole number; throws ERR_SAN_OPTIONS naming the flag. */
+export function wholeNumber(flag: string, given: unknown, least: number): number {
+  const value = toNumber(String(given));
+  requireWhole(`--${flag}`, value, least);
+  return value;
+}
+
+/** Those of `flags` that were given, as whole numbers under their API names. */
+export function wholeNumbers<K extends string>(
+  argv: Readonly<Record<string, unknown>>,
+  flags: Readonly<Record<K, readonly [flag: string, least: number]>>,
+): Partial<Record<K, number>> {
+  const given = Object.entries<readonly [string, number]>(flags).flatMap(([key, [flag, least]]) =>
+    argv[flag] === undefined ? [] : [[key, wholeNumber(flag, argv[flag], least)]],
+  );
+  return Object.fromEntries(given) as Partial<Record<K, number>>;
+}

@@ -1,0 +1,116 @@
+import { access } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import type { Skipped } from '../data/folder.js';
+import { SanError } from '../errors.js';
+import { ensureFolder, writeFileAtomic } from '../files.js';
+import type { San } from '../generation/san.js';
+import type { MeasureControl } from '../metrics/blocks.js';
+import { readSessions } from '../training/environment.js';
+import { csv } from './csv.js';
+import { ImageReader } from './images.js';
+import { requireKeys, requirePath } from './options.js';
+import { imageMeasures, referenceOf, type ScoreReference } from './scores.js';
+
+export interface ScoreOptions {
+  /** Images: anything that train() takes as data, read as the network's training images were. */
+  data: string;
+  /** The .csv file to write: name, score, pixel_error, relative_error, latent_norm, in the order of the source. */
+  out: string;
+  /** Images that are as they should be; default the training images, where the run's environment.json says. */
+  reference?: string | undefined;
+}
+
+export interface Scored {
+  out: string;
+  count: number;
+  /** Median score, and the largest one with its image. */
+  median: number;
+  largest: { name: string; score: number };
+  /** Where the reference's images are, and what is usual among them. */
+  reference: ScoreReference & { data: string };
+  /** Files of the data that could not be used; they have no row. */
+  skipped: readonly Skipped[];
+}
+
+/** Images of the reference that are looked at: evenly spread over it. */
+const REFERENCE_COUNT = 1000;
+
+/**
+ * Writes how unlike the training images each image of a source is, as a table.
+ * Throws ERR_SAN_OPTIONS, ERR_SAN_DISPOSED, DataError, OutputError; after an abort the signal's reason.
+ */
+export async function scoreImages(
+  san: San,
+  options: ScoreOptions,
+  control: MeasureControl = {},
+): Promise<Scored> {
+  requireKeys(options, ['data', 'out', 'reference']);
+  const { data, out } = options;
+  requirePath('data', data);
+  requirePath('out', out, '.csv');
+  if (options.reference !== undefined) requirePath('reference', options.reference);
+  await ensureFolder(dirname(out));
+  const from = options.reference ?? (await trainingData(san.path));
+  const reader = await ImageReader.open(data, san.config, control);
+  const reference = await scoreReference(san, { data: from }, control);
+  const rows: [string, ...number[]][] = [];
+  const scores: number[] = [];
+  let largest = { name: '', score: -1 };
+  for await (const { images, names } of reader.batches('scoring')) {
+    for (const [i, { score, ...rest }] of (await san.score(images, reference)).entries()) {
+      const name = names[i] as string;
+      rows.push([
+        name,
+        ...[score, rest.pixelError, rest.relativeError, rest.latentNorm].map((value) =>
+          Number(value.toPrecision(6)),
+        ),
+      ]);
+      scores.push(score);
+      if (score > largest.score) largest = { name, score };
+    }
+  }
+  const head = ['name', 'score', 'pixel_error', 'relative_error', 'latent_norm'];
+  await writeFileAtomic(out, [csv([head, ...rows])]);
+  const median = scores.toSorted((a, b) => a - b)[Math.floor(scores.length / 2)] as number;
+  return {
+    out,
+    count: rows.length,
+    median,
+    largest,
+    reference: { ...reference, data: from },
+    skipped: reader.skipped,
+  };
+}
+
+/**
+ * What is usual among images that are as they should be, for San.score(): of up to 1,000, evenly spread over the data.
+ * Throws ERR_SAN_OPTIONS, ERR_SAN_DISPOSED, DataError; after an abort the signal's reason.
+ */
+export async function scoreReference(
+  san: San,
+  options: { data: string },
+  control: MeasureControl = {},
+): Promise<ScoreReference> {
+  requireKeys(options, ['data']);
+  requirePath('data', options.data);
+  const reader = await ImageReader.open(options.data, san.config, control);
+  const { images } = await reader.spread(REFERENCE_COUNT);
+  control.signal?.throwIfAborted();
+  const latents = await san.reverse(images);
+  return referenceOf(imageMeasures(images, latents, await san.decode(latents)));
+}
+
+/** The training images of the run that a checkpoint lies in, as the latest session named them. */
+async function trainingData(checkpoint: string): Promise<string> {
+  const fail = (reason: string): never => {
+    const message = `${reason}; name images that are as they should be, such as the training images, with --reference (in the API reference)`;
+    throw new SanError('ERR_SAN_OPTIONS', message, { field: 'reference' });
+  };
+  const folder = dirname(checkpoint);
+  if (basename(folder) !== 'checkpoints') return fail(`${checkpoint} is not in a run folder`);
+  const sessions = await readSessions(join(dirname(folder), 'environment.json'));
+  const path = sessions.at(-1)?.data?.path;
+  if (typeof path !== 'string') return fail(`${dirname(folder)} does not say what it was trained on`);
+  await access(path).catch(() => fail(`the training images are no longer at ${path}`));
+  return path;
+}
