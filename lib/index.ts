@@ -22,6 +22,24 @@ export type {
   Pairing,
   SampleOptions,
 } from './native.js';
+export {
+  type Endpoint,
+  type Interpolated,
+  type InterpolateOptions,
+  interpolateImages,
+} from './reverser/interpolate.js';
+export {
+  type FoundNeighbor,
+  findNeighbors,
+  type GeneratedNeighbors,
+  type Neighborhood,
+  type NeighborsOptions,
+  type Spread,
+} from './reverser/neighbors.js';
+export { type Reconstructed, type ReconstructOptions, reconstructImages } from './reverser/reconstruct.js';
+export { type Reversed, type ReverseOptions, reverseImages } from './reverser/reverse.js';
+export { type Scored, type ScoreOptions, scoreImages, scoreReference } from './reverser/score.js';
+export type { ImageMeasures, ImageScore, LogStatistics, ScoreReference } from './reverser/scores.js';
 export { type DryRun, type DryRunControl, type DryRunOptions, dryRun } from './training/dry-run.js';
 export type { Log, LogEvent } from './training/log.js';
 export type { BeginTick, EndTick, LoadTick, NoteTick, StepsTick, Tick } from './training/ticks.js';

@@ -70,7 +70,7 @@ const COMPARED = 500;
 
 /**
  * Finds the real images nearest to generated ones, and says how near that is among real images: does the network copy?
- * A generated image's latent is the one it is drawn from, a real one's what the reverser makes of it.
+ * The latents are what the reverser makes of both, so that both are measured alike.
  *
  * Throws ERR_SAN_OPTIONS, ERR_SAN_DISPOSED, DataError, OutputError; after an abort the signal's reason.
  */
@@ -85,8 +85,8 @@ export async function findNeighbors(
   requirePath('out', out, '.png');
   requireWhole('neighbors', neighbors, 1);
   await ensureFolder(dirname(out));
-  const latents = await san.latents({ seed, startIndex, count });
-  const samples = await san.decode(latents);
+  const samples = await san.generate({ seed, startIndex, count });
+  const latents = await san.reverse(samples);
   const reader = await ImageReader.open(data, san.config, control);
   const real = await reverseAll(san, reader);
   const { signal } = control;

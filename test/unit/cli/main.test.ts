@@ -47,7 +47,10 @@ describe('a wrong command line', () => {
   it.each([
     ['trian photos --out run', 'unknown command trian; did you mean train?'],
     ['frobnicate', 'unknown command frobnicate'],
-    ['--lamda 3', 'a command is missing: train, generate, evaluate, export, inspect, setup, schema'],
+    [
+      '--lamda 3',
+      'a command is missing: train, generate, evaluate, reverse, reconstruct, interpolate, score, neighbors, export, inspect, setup, schema',
+    ],
     ['train', 'an argument is missing: san-native train <data>'],
     ['train photos', 'the flag --out is missing'],
     ['train photos more --out run', 'unexpected argument more'],

@@ -1,0 +1,296 @@
+/** The functions and commands of the reverser on files, with an addon that does no arithmetic. */
+import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import sharp from 'sharp';
+import { beforeEach, describe, expect, it, vi } from 'vitest';
+import { saveCheckpoint } from '../../../lib/checkpoint/checkpoint.js';
+import { resolveConfig } from '../../../lib/config/resolve.js';
+import { modelOptions } from '../../../lib/config/schema.js';
+import { San } from '../../../lib/generation/san.js';
+import type { Addon } from '../../../lib/native.js';
+import { interpolateImages } from '../../../lib/reverser/interpolate.js';
+import { findNeighbors } from '../../../lib/reverser/neighbors.js';
+import { reconstructImages } from '../../../lib/reverser/reconstruct.js';
+import { reverseImages } from '../../../lib/reverser/reverse.js';
+import { scoreImages } from '../../../lib/reverser/score.js';
+import { cli } from '../support/cli.js';
+import { fakeAddon, fakeTensors, progress } from '../support/fake-addon.js';
+import { temporaryFolder } from '../support/temporary.js';
+
+const native = vi.hoisted(() => ({ addon: undefined as Addon | undefined }));
+vi.mock('../../../lib/native.js', async (original) => ({
+  ...(await original()),
+  loadAddon: () => native.addon,
+}));
+
+/** Latents whose first number is the grey level of the image's first pixel, and images of that level. */
+function mirrorAddon(): Addon {
+  const { addon } = fakeAddon();
+  return {
+    ...addon,
+    createNetwork: async (options) => {
+      const network = await addon.createNetwork(options);
+      return {
+        ...network,
+        reverse: async ({ images: { data, shape } }) => {
+          const latents = new Float32Array(shape[0] * 64);
+          const size = data.length / shape[0];
+          for (let i = 0; i < shape[0]; i++) latents[i * 64] = data[i * size] as number;
+          return { data: latents, shape: [shape[0], 64, 1, 1] };
+        },
+        decode: async ({ latents: { data, shape } }) => {
+          const images = new Uint8Array(shape[0] * 64);
+          for (let i = 0; i < shape[0]; i++) images.fill(data[i * 64] as number, i * 64, (i + 1) * 64);
+          return { data: images, shape: [shape[0], 8, 8, 1] };
+        },
+      };
+    },
+  };
+}
+
+let folder = '';
+let run = '';
+let photos = '';
+beforeEach(async () => {
+  native.addon = mirrorAddon();
+  folder = await temporaryFolder();
+  run = join(folder, 'run');
+  photos = join(folder, 'photos');
+  await mkdir(join(run, 'checkpoints'), { recursive: true });
+  await mkdir(photos);
+  const values = { imageSize: 8, baseWidth: 2, maxWidth: 4, imageChannels: 1 } as const;
+  const config = resolveConfig([{ source: '', values }]);
+  const tensors = fakeTensors(modelOptions(config));
+  const path = join(run, 'checkpoints', 'step-000005.safetensors');
+  await saveCheckpoint(path, { config, step: 5, images: 10, ...progress, tensors });
+  for (const [i, level] of [10, 60, 110, 160, 210].entries()) {
+    const background = { r: level, g: level, b: level };
+    const image = sharp({ create: { width: 8, height: 8, channels: 3, background } }).toColourspace('b-w');
+    await image.png().toFile(join(photos, `${i}, "${level}".png`));
+  }
+  await writeFile(join(photos, 'notes.txt'), 'text');
+});
+
+const out = (name: string) => join(folder, name);
+
+describe('reverse', () => {
+  it('writes latents as numpy reads them, and whose they are', async () => {
+    await using san = await San.load(run);
+    const result = await reverseImages(san, { data: photos, out: out('z.npy'), names: out('z.csv') });
+    expect(result).toMatchObject({ shape: [5, 64, 1, 1], skipped: [{ path: 'notes.txt' }] });
+    const file = await readFile(out('z.npy'));
+    expect(file.subarray(0, 8).toString('latin1')).toBe('\x93NUMPY\x01\x00');
+    const start = 10 + file.readUInt16LE(8);
+    expect(start % 64).toBe(0);
+    expect(file.subarray(10, start).toString()).toMatch(
+      /^\{'descr': '<f4', 'fortran_order': False, 'shape': \(5, 64, 1, 1\), \} *\n$/,
+    );
+    expect(file.length).toBe(start + 5 * 64 * 4);
+    expect([0, 1, 2, 3, 4].map((i) => file.readFloatLE(start + i * 256))).toEqual([10, 60, 110, 160, 210]);
+    expect(await readFile(out('z.csv'), 'utf8')).toMatch(/^row,name\n0,"0, ""10"".png"\n1,/);
+  });
+
+  it('ends with the reason of an abort, and leaves no file', async () => {
+    await using san = await San.load(run);
+    const reason = new Error('enough');
+    const control = { signal: AbortSignal.abort(reason) };
+    await expect(reverseImages(san, { data: photos, out: out('new/z.npy') }, control)).rejects.toBe(reason);
+    expect(await readdir(out('new'))).toEqual([]);
+  });
+});
+
+describe('reconstruct', () => {
+  it('draws each row over its reconstructions', async () => {
+    await using san = await San.load(run);
+    const options = { data: photos, out: out('sheet.png'), count: 4, columns: 2 };
+    const result = await reconstructImages(san, options);
+    expect(result.meanPixelError).toBe(0);
+    expect(result.images.map(({ name }) => name.slice(0, 1))).toEqual(['0', '1', '2', '3']);
+    const { data, info } = await sharp(out('sheet.png')).raw().toBuffer({ resolveWithObject: true });
+    const at = (x: number, y: number) => data[(y * info.width + x) * info.channels];
+    // Cells of 9 pixels, enlarged eightfold, a gap of 2 between groups.
+    const middle = (column: number, row: number) =>
+      at((1 + column * 9 + 4) * 8, (1 + row * 9 + (row > 1 ? 2 : 0) + 4) * 8);
+    expect([0, 1, 2, 3].map((row) => [middle(0, row), middle(1, row)])).toEqual([
+      [10, 60],
+      [10, 60],
+      [110, 160],
+      [110, 160],
+    ]);
+  });
+});
+
+describe('interpolate', () => {
+  it('goes from one image to the other, in equal steps here, and back', async () => {
+    await using san = await San.load(run);
+    const [from, to] = (await readdir(photos)).sort().map((name) => join(photos, name));
+    const options = {
+      ...{ from: from as string, to: to as string, frames: 6 },
+      ...{ out: out('strip.png'), animation: out('way.webp'), pingPong: true, fps: 20 },
+    };
+    const result = await interpolateImages(san, options);
+    expect(result.frames).toBe(6);
+    expect(result.meanChange).toBeCloseTo(10 / 127.5, 9);
+    expect(result.largestChange).toBeCloseTo(10 / 127.5, 9);
+    const strip = await sharp(out('strip.png')).metadata();
+    expect([strip.width, strip.height]).toEqual([(6 * 9 + 1) * 8, 80]);
+    const animation = sharp(out('way.webp'), { animated: true });
+    const { pages, delay, loop, width, pageHeight } = await animation.metadata();
+    expect({ pages, loop, width, pageHeight }).toEqual({ pages: 10, loop: 0, width: 64, pageHeight: 64 });
+    expect(delay).toEqual(Array(10).fill(50));
+    const { data, info } = await animation.raw().toBuffer({ resolveWithObject: true });
+    const levels = Array.from({ length: 10 }, (_, i) => data[i * 64 * 64 * info.channels]);
+    expect(levels).toEqual([10, 20, 30, 40, 50, 60, 50, 40, 30, 20]);
+  });
+
+  it('takes generated images by index, or by seed and index', async () => {
+    const addon = native.addon as Addon;
+    const asked: unknown[] = [];
+    native.addon = {
+      ...addon,
+      latents: (options) => {
+        asked.push([options.seed, options.startIndex, options.count]);
+        return addon.latents(options);
+      },
+    };
+    const { status, out: text } = await cli(
+      ...['interpolate', run, '3', '2:17', '--seed', '5', '--out', out('s.png'), '--json'],
+    );
+    expect(status).toBe(0);
+    expect(asked).toEqual([
+      [5, 3, 1],
+      [2, 17, 1],
+    ]);
+    expect(JSON.parse(text)).toMatchObject({ frames: 24, out: out('s.png') });
+  });
+});
+
+describe('score', () => {
+  it('writes a table, against the training images that the run names', async () => {
+    const sessions = [{ data: { path: photos } }];
+    await writeFile(join(run, 'environment.json'), JSON.stringify({ sessions }));
+    const { status, out: text } = await cli('score', run, photos, '--out', out('s.csv'), '--json');
+    expect(status).toBe(0);
+    expect(JSON.parse(text)).toMatchObject({ count: 5, median: 0, reference: { data: photos, count: 5 } });
+    const lines = (await readFile(out('s.csv'), 'utf8')).trim().split('\n');
+    expect(lines[0]).toBe('name,score,pixel_error,relative_error,latent_norm');
+    expect(lines[1]).toBe('"0, ""10"".png",0,0,0,1.25');
+    expect(lines).toHaveLength(6);
+  });
+
+  it.each([
+    [undefined, 'does not say what it was trained on'],
+    ['/nothing/here', 'the training images are no longer at /nothing/here'],
+  ])('asks for a reference where there is none', async (path, reason) => {
+    if (path) {
+      await writeFile(join(run, 'environment.json'), JSON.stringify({ sessions: [{ data: { path } }] }));
+    }
+    const { status, err } = await cli('score', run, photos, '--out', out('s.csv'));
+    expect([status, err]).toEqual([1, expect.stringContaining(reason)]);
+    expect(err).toContain('--reference');
+    const { status: given } = await cli(
+      ...['score', run, photos, '--out', out('s.csv'), '--reference', photos, '--quiet'],
+    );
+    expect(given).toBe(0);
+  });
+});
+
+describe('neighbors', () => {
+  it('finds the nearest real images and how near they are to one another', async () => {
+    await using san = await San.load(run);
+    // Image i of seed s is of level 16 s + i here.
+    const options = { data: photos, out: out('n.png'), count: 2, seed: 3, startIndex: 12, neighbors: 2 };
+    const { samples, real, dataCount } = await findNeighbors(san, options);
+    expect(
+      samples.map(({ index, neighbors }) => [index, ...neighbors.map(({ name }) => name.slice(0, 1))]),
+    ).toEqual([
+      [12, '1', '0'],
+      [13, '1', '2'],
+    ]);
+    expect(samples[0]).toMatchObject({ latentRank: 0, pixelRank: 0 });
+    expect(samples[0]?.neighbors[0]?.latentDistance).toBe(0);
+    expect(samples[0]?.neighbors[1]?.pixelDistance).toBeCloseTo(50 / 127.5, 9);
+    expect(dataCount).toBe(5);
+    expect(real.count).toBe(5);
+    expect(real.latentDistance.median).toBeCloseTo(50 / 8, 5);
+    expect(real.pixelDistance.median).toBeCloseTo(50 / 127.5, 9);
+    const { width } = await sharp(out('n.png')).metadata();
+    expect(width).toBe((3 * 9 + 1) * 8);
+  });
+
+  it('works on a single real image', async () => {
+    const one = out('one');
+    await mkdir(one);
+    await writeFile(
+      join(one, 'a.png'),
+      await readFile(join(photos, (await readdir(photos)).sort()[0] as string)),
+    );
+    const { status, out: text } = await cli('neighbors', run, one, '--out', out('n.png'), '--json');
+    expect(status).toBe(0);
+    expect(JSON.parse(text)).toMatchObject({ dataCount: 1, real: { count: 0 } });
+  });
+});
+
+describe('bad input', () => {
+  const commands: [string[], RegExp][] = [
+    [
+      ['reverse', 'RUN', 'PHOTOS', '--out', 'z.txt'],
+      /ERR_SAN_OPTIONS: out = ".*": expected the path of a .npy file/,
+    ],
+    [['reverse', 'RUN', 'NOTHING', '--out', 'z.npy'], /ERR_SAN_DATA_NOT_FOUND: /],
+    [
+      ['reverse', 'RUN', 'PHOTOS', '--nams', 'z.csv', '--out', 'z.npy'],
+      /ERR_SAN_USAGE: unknown flag --nams; did you mean --names\?/,
+    ],
+    [['reverse', 'RUN'], /ERR_SAN_USAGE: an argument is missing: san-native reverse <run> <data>/],
+    [
+      ['reconstruct', 'RUN', 'PHOTOS', '--out', 's.png', '--count', 'x'],
+      /ERR_SAN_OPTIONS: --count = "x": expected a whole number/,
+    ],
+    [['reconstruct', 'NOTHING', 'PHOTOS', '--out', 's.png'], /ERR_SAN_CHECKPOINT_NOT_FOUND/],
+    [['interpolate', 'RUN', '1', '2'], /ERR_SAN_USAGE: name a strip with --out/],
+    [['interpolate', 'RUN', '1', '2', '--out', 's.webp'], /expected the path of a .png file/],
+    [
+      ['interpolate', 'RUN', '1', '2', '--out', 's.png', '--frames', '1'],
+      /--frames = 1: expected a whole number from 2/,
+    ],
+    [
+      ['interpolate', 'RUN', '1', '2', '--animation', 's.webp', '--fps', '0'],
+      /fps = 0: expected a number from 1 to 100/,
+    ],
+    [
+      ['interpolate', 'RUN', 'NOTHING', '2', '--out', 's.png'],
+      /ERR_SAN_DATA_NOT_FOUND: cannot read the image/,
+    ],
+    [
+      ['interpolate', 'RUN', 'PHOTOS/notes.txt', '2', '--out', 's.png'],
+      /ERR_SAN_DATA_FORMAT: .* it is not an image/,
+    ],
+    [['neighbors', 'RUN', 'PHOTOS', '--out', 'n.png', '--neighbors', '0'], /--neighbors = 0/],
+    [['neighbours', 'RUN'], /unknown command neighbours; did you mean neighbors\?/],
+  ];
+  it.each(commands)('san-native %j', async (words, message) => {
+    const place = { RUN: run, PHOTOS: photos, NOTHING: out('nothing') };
+    const argv = words.map((word) => word.replace(/^[A-Z]+/, (name) => place[name as keyof typeof place]));
+    const before = process.cwd();
+    process.chdir(folder);
+    try {
+      const { status, err } = await cli(...argv);
+      expect(status).toBeGreaterThan(0);
+      expect(err).toMatch(message);
+      expect(err.trimEnd().split('\n')).toHaveLength(1);
+    } finally {
+      process.chdir(before);
+    }
+  });
+
+  it('unknown options of the API get the nearest name', async () => {
+    await using san = await San.load(run);
+    await expect(
+      scoreImages(san, { data: photos, out: 'x.csv', referense: 'y' } as never),
+    ).rejects.toMatchObject({
+      code: 'ERR_SAN_OPTIONS',
+      message: 'unknown option "referense"; did you mean reference?',
+    });
+  });
+});
