@@ -12,6 +12,8 @@ export interface FileFormat {
   container?: Container | undefined;
   /** Whether that is what lies inside of gzip data. */
   gzipped: boolean;
+  /** Of what lies inside of gzip data, as its end says; else of the file. */
+  contentBytes: number;
 }
 
 /** First bytes of a file that fileFormat() wants to see, when the file has so many. */
@@ -20,12 +22,22 @@ export const FORMAT_HEAD_BYTES = 1024;
 /** What a file of `size` bytes that begins like `head` is. The last four bytes matter for gzip data only. */
 export function fileFormat(head: Uint8Array, size: number, tail?: Uint8Array): FileFormat {
   if (!isGzip(head)) {
-    return { image: imageKind(head), container: containerKind(head, size), gzipped: false };
+    return {
+      image: imageKind(head),
+      container: containerKind(head, size),
+      gzipped: false,
+      contentBytes: size,
+    };
   }
   const inner = inflatedHead(head);
   // The end of a gzip file has its content's size, modulo 2^32.
-  const innerSize = tail?.length === 4 ? Buffer.from(tail).readUInt32LE() : 0;
-  return { image: imageKind(inner), container: containerKind(inner, innerSize), gzipped: true };
+  const contentBytes = tail?.length === 4 ? Buffer.from(tail).readUInt32LE() : 0;
+  return {
+    image: imageKind(inner),
+    container: containerKind(inner, contentBytes),
+    gzipped: true,
+    contentBytes,
+  };
 }
 
 /** A file's format, size in bytes and time of the last change. Throws what the file system throws. */

@@ -4,14 +4,8 @@ import type { ImageSource } from '../source.js';
 import { openReader } from './byte-reader.js';
 import { explained, Fault } from './fault.js';
 import { fileFacts, fingerprintOf } from './fingerprint.js';
-import { type PixelShape, pixelShape } from './pixel-shape.js';
+import { type PixelFileOptions, type PixelShape, pixelShape } from './pixel-shape.js';
 import { readRecords } from './records.js';
-
-export interface NpyOptions {
-  gzipped: boolean;
-  maxPixels: number;
-  signal: AbortSignal | undefined;
-}
 
 interface Header extends PixelShape {
   bytes: number;
@@ -21,7 +15,7 @@ const MAGIC_BYTES = 6;
 /** A header has a type, an order and a few dimensions: about 120 bytes. */
 const MAX_HEADER_BYTES = 2 ** 16;
 
-export async function openNpy(path: string, options: NpyOptions): Promise<ImageSource> {
+export async function openNpy(path: string, options: PixelFileOptions): Promise<ImageSource> {
   const { gzipped, signal } = options;
   const facts = await fileFacts(path);
   const { count, height, width, channels, bytes } = await explained(path, signal, () =>
@@ -51,7 +45,7 @@ export async function openNpy(path: string, options: NpyOptions): Promise<ImageS
 async function readHeader(
   path: string,
   fileBytes: number,
-  { gzipped, maxPixels }: NpyOptions,
+  { gzipped, maxPixels }: PixelFileOptions,
 ): Promise<Header> {
   const reader = await openReader(path, gzipped);
   try {

@@ -10,13 +10,18 @@ export interface PixelShape {
   channels: 1 | 3 | 4;
 }
 
-export interface PixelFile {
-  /** On the disk. */
-  fileBytes: number;
-  headerBytes: number;
+/** How a file of pixels is opened. */
+export interface PixelFileOptions {
   gzipped: boolean;
   /** Largest image that is read. */
   maxPixels: number;
+  signal: AbortSignal | undefined;
+}
+
+export interface PixelFile extends Omit<PixelFileOptions, 'signal'> {
+  /** On the disk. */
+  fileBytes: number;
+  headerBytes: number;
 }
 
 /** The shape that `dimensions`, (N, height, width) or (N, height, width, channels), stand for. Throws Fault. */

@@ -1,5 +1,5 @@
 /** Sources that are images of one size, one after the other, with nothing between them. */
-import type { PixelItem, ReadOptions, SourceEntry } from '../source.js';
+import type { ReadOptions, SourceEntry } from '../source.js';
 import { openReader } from './byte-reader.js';
 import { asDataError, Fault } from './fault.js';
 
@@ -9,8 +9,8 @@ export interface RecordFile {
   headerBytes: number;
   recordBytes: number;
   count: number;
-  /** Makes an item of a record; the bytes are the item's own. */
-  item(record: Uint8Array, index: number): PixelItem;
+  /** Makes an entry of a record; the bytes are the entry's own. */
+  item(record: Uint8Array, index: number): SourceEntry;
 }
 
 /** Bytes read in one go. */

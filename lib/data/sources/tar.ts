@@ -5,7 +5,7 @@
  */
 
 import { imageKind } from '../kind.js';
-import type { ImageSource, ReadOptions, SourceEntry } from '../source.js';
+import type { ReadOptions, SourceEntry } from '../source.js';
 import {
   encodedEntry,
   folderLabel,
@@ -21,6 +21,7 @@ import { asDataError, explained } from './fault.js';
 import { fileFacts, fingerprintOf } from './fingerprint.js';
 import { FORMAT_HEAD_BYTES } from './format.js';
 import { isLabelFile, labelFrom } from './sample-label.js';
+import type { CountableSource } from './several.js';
 import { type Member, tarMembers } from './tar-reader.js';
 
 /** Members looked at to tell a WebDataset shard from another archive. */
@@ -36,7 +37,7 @@ export async function openTar(
   path: string,
   gzipped: boolean,
   signal: AbortSignal | undefined,
-): Promise<ImageSource> {
+): Promise<CountableSource> {
   const facts = await fileFacts(path);
   const labelled = await explained(path, signal, () => hasLabelFiles(path, gzipped, signal));
   return {
@@ -45,7 +46,23 @@ export async function openTar(
     fingerprint: fingerprintOf('tar', [facts]),
     skipped: [],
     entries: (options) => read(path, gzipped, options),
+    countEntries: (signal) => countEntries(path, gzipped, signal),
   };
+}
+
+/** By the headers alone. */
+async function countEntries(
+  path: string,
+  gzipped: boolean,
+  signal: AbortSignal | undefined,
+): Promise<number> {
+  let count = 0;
+  await explained(path, signal, async () => {
+    for await (const group of groups(path, gzipped, Number.POSITIVE_INFINITY, signal)) {
+      count += group === 'unmarked' ? 1 : entriesOf(group).length;
+    }
+  });
+  return count;
 }
 
 async function hasLabelFiles(

@@ -1,0 +1,49 @@
+/** Several files named at once: "shards-*.tar", "shards-{000..009}.tar". */
+import { dirname, relative } from 'node:path';
+import braces from 'braces';
+import { glob } from 'tinyglobby';
+import { Fault } from './fault.js';
+
+export interface NamedFile {
+  /** Relative to the folder that all the files are in. */
+  name: string;
+  path: string;
+}
+
+const MAX_FILES = 100_000;
+
+export const isPattern = (path: string): boolean => /[*?[\]{}]/.test(path);
+
+/** The files that a pattern stands for, in the order of their paths; a brace list also names those that are missing. */
+export async function expandPattern(pattern: string): Promise<NamedFile[]> {
+  const paths = new Set<string>();
+  for (const part of expandBraces(pattern)) {
+    const found = /[*?[\]]/.test(part)
+      ? await glob(part, { expandDirectories: false, absolute: part.startsWith('/') })
+      : [part];
+    for (const path of found) paths.add(path);
+    if (paths.size > MAX_FILES) throw new Fault(`it stands for more than ${MAX_FILES} files`);
+  }
+  const sorted = [...paths].sort();
+  const folder = commonFolder(sorted);
+  return sorted.map((path) => ({ name: relative(folder, path), path }));
+}
+
+function expandBraces(pattern: string): string[] {
+  try {
+    return braces(pattern, { expand: true, rangeLimit: MAX_FILES });
+  } catch (error) {
+    throw new Fault(`the pattern cannot be understood: ${(error as Error).message.replace(/\s+/g, ' ')}`);
+  }
+}
+
+function commonFolder(paths: readonly string[]): string {
+  let folder = dirname(paths[0] ?? '.');
+  while (
+    folder !== dirname(folder) &&
+    !paths.every((path) => dirname(path) === folder || path.startsWith(`${folder}/`))
+  ) {
+    folder = dirname(folder);
+  }
+  return folder;
+}
