@@ -87,7 +87,9 @@ describe('what is no source', () => {
     await writeFile(join(root, 'one.png'), await png(1));
     await expect(openSource(join(root, 'one.png'))).rejects.toThrow(/single PNG image; give the folder/);
     await writeFile(join(root, 'text'), 'hello');
-    await expect(openSource(join(root, 'text'))).rejects.toThrow(/not a file that images are read from/);
+    await expect(openSource(join(root, 'text'))).rejects.toThrow(
+      /none of the files that images are read from: zip, tar, IDX, CIFAR, npy, Parquet/,
+    );
     await expect(openSource('/dev/null')).rejects.toThrow(/neither a folder nor a file/);
   });
 });
