@@ -1,6 +1,6 @@
 import type { ArgumentsCamelCase, CommandModule } from 'yargs';
 import { UsageError } from '../errors.js';
-import { type Endpoint, interpolateImages } from '../reverser/interpolate.js';
+import { type Endpoint, interpolateImages, PACES, type Pace } from '../reverser/interpolate.js';
 import { toNumber } from './flags.js';
 import { significant } from './format.js';
 import { printResult } from './result.js';
@@ -19,6 +19,7 @@ interface InterpolateArguments extends SanArguments {
   to: string;
   seed: unknown;
   frames: unknown;
+  pace: string;
   out: string | undefined;
   animation: string | undefined;
   'ping-pong': boolean;
@@ -38,6 +39,12 @@ export const interpolateCommand: CommandModule<object, InterpolateArguments> = {
       .options({
         seed: countFlag('1', 'Seed of an index without one'),
         frames: countFlag('24', 'Images on the way, both ends included'),
+        pace: {
+          type: 'string',
+          requiresArg: true,
+          default: 'even',
+          describe: `${PACES.join(' or ')}: equal changes between frames, or equal angles between latents`,
+        },
         out: { alias: 'o', type: 'string', requiresArg: true, describe: '.png file: all frames in a row' },
         animation: { type: 'string', requiresArg: true, describe: '.webp file: an endless animation' },
         'ping-pong': { type: 'boolean', default: false, describe: 'The animation goes there and back' },
@@ -63,7 +70,8 @@ async function run(argv: ArgumentsCamelCase<InterpolateArguments>): Promise<void
   const options = {
     from: endpoint(argv.from, seed),
     to: endpoint(argv.to, seed),
-    pingPong: argv.pingPong as boolean,
+    pingPong: argv['ping-pong'],
+    pace: argv.pace as Pace,
     ...wholeNumbers(argv, { frames: ['frames', 2] }),
     ...(argv.fps !== undefined && { fps: toNumber(String(argv.fps)) as number }),
     ...(out !== undefined && { out }),

@@ -25,10 +25,16 @@ export function slerp(from: Float32Array, to: Float32Array, fraction: number): F
 }
 
 /**
- * For each of the N latents of `from` [N, Zc, Sz, Sz], `count` latents on the way to the one of the same index in `to`,
- * evenly spread, both ends included: [N * count, Zc, Sz, Sz]. `count` is at least 2; the shapes are one.
+ * For each of the N latents of `from` [N, Zc, Sz, Sz], latents on the way to the one of the same index in `to`, at the
+ * fractions given; or so many, evenly spread, both ends included, 2 or more: [N * count, Zc, Sz, Sz]. The shapes are one.
  */
-export function interpolate(from: LatentBatch, to: LatentBatch, count: number): LatentBatch {
+export function interpolate(
+  from: LatentBatch,
+  to: LatentBatch,
+  points: number | readonly number[],
+): LatentBatch {
+  const fractions = typeof points === 'number' ? evenlySpread(points) : points;
+  const count = fractions.length;
   const [latents, ...item] = from.shape;
   const size = item.reduce((a, b) => a * b, 1);
   const data = new Float32Array(latents * count * size);
@@ -37,10 +43,12 @@ export function interpolate(from: LatentBatch, to: LatentBatch, count: number): 
       Float32Array,
       Float32Array,
     ];
-    for (let k = 0; k < count; k++) data.set(slerp(a, b, k / (count - 1)), (i * count + k) * size);
+    for (const [k, fraction] of fractions.entries()) data.set(slerp(a, b, fraction), (i * count + k) * size);
   }
   return { data, shape: [latents * count, ...item] };
 }
+
+const evenlySpread = (count: number): number[] => Array.from({ length: count }, (_, k) => k / (count - 1));
 
 function dot(a: Float32Array, b: Float32Array): number {
   let sum = 0;

@@ -1,4 +1,5 @@
 import { dirname } from 'node:path';
+import { suggestion } from '../config/nearest.js';
 import { SanError } from '../errors.js';
 import { ensureFolder, writeFileAtomic } from '../files.js';
 import { requireWhole } from '../generation/checks.js';
@@ -11,16 +12,25 @@ import type { ImageBatch, LatentBatch } from '../native.js';
 import { encodeAnimation } from './animation.js';
 import { readImage } from './images.js';
 import { requireKeys, requirePath } from './options.js';
+import { evenFractions } from './pacing.js';
 import { pixelErrors } from './pixel-error.js';
 
 /** An image file, whose latent the reverser finds; or an image that generate() draws. */
 export type Endpoint = string | { seed: number; index: number };
+
+export const PACES = ['even', 'angle'] as const;
+export type Pace = (typeof PACES)[number];
 
 export interface InterpolateOptions {
   from: Endpoint;
   to: Endpoint;
   /** Images on the way, both ends included. Default 24. */
   frames?: number | undefined;
+  /**
+   * "even": frames where equal shares of the whole change lie between them; "angle": at equal angles between the latents,
+   * where some change much more than others. Default even.
+   */
+  pace?: Pace | undefined;
   /** The .png file to write: all frames in one row. */
   out?: string | undefined;
   /** The .webp file to write: the frames one after the other, without loss, for ever. */
@@ -40,7 +50,10 @@ export interface Interpolated {
   largestChange: number;
 }
 
-const KEYS = ['from', 'to', 'frames', 'out', 'animation', 'pingPong', 'fps'];
+/** Points of the way that are looked at for an even pace, for each frame. */
+const PROBES = 4;
+
+const KEYS = ['from', 'to', 'frames', 'pace', 'out', 'animation', 'pingPong', 'fps'];
 
 /**
  * Draws the way from one image to another: latents on the great circle between both (slerp), each drawn by the
@@ -52,19 +65,20 @@ export async function interpolateImages(
   options: InterpolateOptions,
   control: MeasureControl = {},
 ): Promise<Interpolated> {
-  const { frames, out, animation, pingPong, fps } = checked(options);
+  const { frames, pace, out, animation, pingPong, fps } = checked(options);
   for (const path of [out, animation]) if (path !== undefined) await ensureFolder(dirname(path));
   const ends = await Promise.all([options.from, options.to].map((end) => latentOf(san, end, control)));
-  const latents = interpolate(ends[0] as LatentBatch, ends[1] as LatentBatch, frames);
-  const images = await san.decode(latents);
+  const way = (points: number | readonly number[]) =>
+    san.decode(interpolate(ends[0] as LatentBatch, ends[1] as LatentBatch, points));
+  const points = pace === 'even' ? evenFractions(changesOf(await way(PROBES * frames)), frames) : frames;
+  control.signal?.throwIfAborted();
+  const images = await way(points);
   control.signal?.throwIfAborted();
   if (out !== undefined) await writeFileAtomic(out, [await encodeGrid(images, { columns: frames })]);
   if (animation !== undefined) {
     await writeFileAtomic(animation, [await encodeAnimation(pingPong ? thereAndBack(images) : images, fps)]);
   }
-  const changes = pixelErrors(imagesFrom(images, 1, frames - 1), imagesFrom(images, 0, frames - 1)).map(
-    Math.sqrt,
-  );
+  const changes = changesOf(images);
   return {
     ...(out !== undefined && { out }),
     ...(animation !== undefined && { animation }),
@@ -72,6 +86,12 @@ export async function interpolateImages(
     meanChange: changes.reduce((a, b) => a + b, 0) / changes.length,
     largestChange: Math.max(...changes),
   };
+}
+
+/** Root mean square difference of each frame to the next. */
+function changesOf(images: ImageBatch): Float64Array {
+  const steps = images.shape[0] - 1;
+  return pixelErrors(imagesFrom(images, 1, steps), imagesFrom(images, 0, steps)).map(Math.sqrt);
 }
 
 async function latentOf(san: San, end: Endpoint, { signal }: MeasureControl): Promise<LatentBatch> {
@@ -95,7 +115,7 @@ function thereAndBack({ data, shape: [count, ...item] }: ImageBatch): ImageBatch
 
 function checked(options: InterpolateOptions) {
   requireKeys(options, KEYS);
-  const { from, to, frames = 24, out, animation, pingPong = false, fps = 12 } = options;
+  const { from, to, frames = 24, pace = 'even', out, animation, pingPong = false, fps = 12 } = options;
   for (const [field, end] of Object.entries({ from, to })) {
     if (typeof end !== 'object' || end === null) requirePath(field, end);
     else {
@@ -113,8 +133,15 @@ function checked(options: InterpolateOptions) {
   if (out === undefined && animation === undefined) {
     fail('out', undefined, 'name a .png file for the strip (out), a .webp file (animation), or both');
   }
+  if (!PACES.includes(pace)) {
+    fail(
+      'pace',
+      pace,
+      `pace = ${JSON.stringify(pace)}: expected ${PACES.join(' or ')}${suggestion(String(pace), PACES)}`,
+    );
+  }
   if (typeof pingPong !== 'boolean')
     fail('pingPong', pingPong, `pingPong = ${pingPong}: expected true or false`);
   if (!(fps >= 1 && fps <= 100)) fail('fps', fps, `fps = ${fps}: expected a number from 1 to 100`);
-  return { frames, out, animation, pingPong, fps };
+  return { frames, pace, out, animation, pingPong, fps };
 }

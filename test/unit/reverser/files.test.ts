@@ -143,6 +143,14 @@ describe('interpolate', () => {
     expect(levels).toEqual([10, 20, 30, 40, 50, 60, 50, 40, 30, 20]);
   });
 
+  it('keeps equal angles on demand', async () => {
+    await using san = await San.load(run);
+    const [from, , to] = (await readdir(photos)).sort().map((name) => join(photos, name));
+    const options = { from: from as string, to: to as string, frames: 3, out: out('strip.png') };
+    const { meanChange, largestChange } = await interpolateImages(san, { ...options, pace: 'angle' });
+    expect([meanChange, largestChange]).toEqual([50 / 127.5, 50 / 127.5].map((v) => expect.closeTo(v, 9)));
+  });
+
   it('takes generated images by index, or by seed and index', async () => {
     const addon = native.addon as Addon;
     const asked: unknown[] = [];
