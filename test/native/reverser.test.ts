@@ -1,0 +1,113 @@
+/** The reverser's functions with a real network. */
+import { spawnSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { encodeImage } from '../../lib/generation/grid.js';
+import {
+  findNeighbors,
+  interpolateImages,
+  reverseImages,
+  San,
+  scoreImages,
+  scoreReference,
+  train,
+} from '../../lib/index.js';
+import { findPython } from './python.js';
+import { images } from './samples.js';
+
+const python = findPython('numpy', 'reading latents with numpy');
+const real = images(24, 16, 3, 5);
+let folder = '';
+let san: San;
+
+beforeAll(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'san-native-test-'));
+  mkdirSync(join(folder, 'photos'));
+  for (let i = 0; i < 24; i++) {
+    writeFileSync(join(folder, 'photos', `${String(i).padStart(2, '0')}.png`), await encodeImage(real, i));
+  }
+  const small = { imageSize: 16, baseWidth: 4, maxWidth: 16, batchSize: 8, steps: 20, sampleEvery: 0 };
+  for await (const _ of train({ data: join(folder, 'photos'), out: join(folder, 'run'), ...small })) {
+    // Only the run folder counts.
+  }
+  san = await San.load(join(folder, 'run'));
+});
+afterAll(async () => {
+  await san?.dispose();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+const photos = () => join(folder, 'photos');
+
+test('latents in a file are those of the images in memory', async () => {
+  const out = join(folder, 'z.npy');
+  const { shape } = await reverseImages(san, { data: photos(), out });
+  expect(shape).toEqual([24, 64, 1, 1]);
+  const { data } = await san.reverse(real);
+  if (python === undefined) return;
+  const script = 'import numpy, sys; z = numpy.load(sys.argv[1]); sys.stdout.buffer.write(z.tobytes())';
+  const { stdout, status } = spawnSync(python, ['-c', script, out], { maxBuffer: 2 ** 24 });
+  expect(status).toBe(0);
+  expect(new Float32Array(stdout.buffer.slice(stdout.byteOffset, stdout.byteOffset + stdout.length))).toEqual(
+    data,
+  );
+});
+
+test('scores in memory are those of the table, with the training images as the reference', async () => {
+  const reference = await scoreReference(san, { data: photos() });
+  expect(reference.count).toBe(24);
+  const scores = await san.score(real, reference);
+  const scored = await scoreImages(san, { data: photos(), out: join(folder, 's.csv') });
+  expect(scored.reference).toEqual({ ...reference, data: photos() });
+  expect(scored.largest.score).toBe(Math.max(...scores.map(({ score }) => score)));
+  const again = await san.reconstruct(real);
+  const size = again.data.length / 24;
+  const first = again.data
+    .subarray(0, size)
+    .reduce((sum, v, i) => sum + ((v - (real.data[i] ?? 0)) / 127.5) ** 2, 0);
+  expect(scores[0]?.pixelError).toBeCloseTo(first / size, 9);
+});
+
+test('a way ends at the reconstructions of its images, and at generated ones', async () => {
+  const frames: [number, number][] = [];
+  const decode = san.decode.bind(san);
+  let last: Awaited<ReturnType<typeof decode>> | undefined;
+  san.decode = async (latents) => {
+    last = await decode(latents);
+    frames.push([latents.shape[0], last.shape[0]]);
+    return last;
+  };
+  const out = join(folder, 'way.png');
+  await interpolateImages(san, { from: join(photos(), '03.png'), to: { seed: 4, index: 9 }, frames: 5, out });
+  san.decode = decode;
+  const size = 16 * 16 * 3;
+  const again = await san.reconstruct({ data: real.data.slice(3 * size, 4 * size), shape: [1, 16, 16, 3] });
+  const drawn = await san.generate({ seed: 4, startIndex: 9, count: 1 });
+  expect(last?.shape[0]).toBe(5);
+  expect(last?.data.subarray(0, size)).toEqual(again.data);
+  expect(last?.data.subarray(4 * size)).toEqual(drawn.data);
+});
+
+test('a copy is found out: it is among its own neighbours at distance 0', async () => {
+  const copied = await san.generate({ seed: 2, startIndex: 6, count: 1 });
+  mkdirSync(join(folder, 'leaked'));
+  for (let i = 0; i < 24; i++) {
+    writeFileSync(join(folder, 'leaked', `${i}.png`), await encodeImage(real, i));
+  }
+  writeFileSync(join(folder, 'leaked', 'copy.png'), await encodeImage(copied, 0));
+  const options = {
+    data: join(folder, 'leaked'),
+    out: join(folder, 'n.png'),
+    seed: 2,
+    startIndex: 5,
+    count: 2,
+  };
+  const { samples, dataCount } = await findNeighbors(san, options);
+  expect(dataCount).toBe(25);
+  const [other, copy] = samples;
+  expect(copy?.neighbors[0]).toEqual({ name: 'copy.png', latentDistance: 0, pixelDistance: 0 });
+  expect([copy?.latentRank, copy?.pixelRank]).toEqual([0, 0]);
+  expect(other?.neighbors[0]?.latentDistance).toBeGreaterThan(0);
+});
