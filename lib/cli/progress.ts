@@ -68,7 +68,9 @@ class TextReporter implements Reporter {
       this.progress.show(stepsRows(tick));
     } else {
       // The state that training ended in stays, however lately it was shown.
-      if (this.latest) this.progress.say(asLine(stepsRows(this.latest)));
+      const { latest } = this;
+      if (latest)
+        this.progress.say(asLine(stepsRows({ ...latest, metrics: tick.metrics ?? latest.metrics })));
       this.close();
       for (const line of endLines(tick)) print(process.stdout, line);
     }
@@ -101,17 +103,18 @@ function liveLine(stream: NodeJS.WriteStream): Progress {
 
 function plainLines(stream: NodeJS.WriteStream): Progress {
   let last = Number.NEGATIVE_INFINITY;
+  let lastLine = '';
+  const write = (line: string) => {
+    last = performance.now();
+    // The state at the end may have been shown already.
+    if (line !== lastLine) print(stream, line);
+    lastLine = line;
+  };
   return {
     show: (rows) => {
-      const now = performance.now();
-      if (now - last < PLAIN_INTERVAL) return;
-      last = now;
-      print(stream, asLine(rows));
+      if (performance.now() - last >= PLAIN_INTERVAL) write(asLine(rows));
     },
-    say: (text) => {
-      last = performance.now();
-      print(stream, text);
-    },
+    say: write,
     close: () => {},
   };
 }
@@ -128,10 +131,11 @@ function beginLines({ images, skipped, step, steps, checkpoint }: BeginTick): st
 }
 
 function endLines(tick: EndTick): string[] {
-  const { stopped, step, seconds, checkpoint, samples, lossCurve, report } = tick;
-  const files = { checkpoint, samples, 'loss curve': lossCurve, report };
+  const { stopped, reason, step, seconds, checkpoint, best, samples, lossCurve, report } = tick;
+  const files = { checkpoint, best, samples, 'loss curve': lossCurve, report };
   return [
     `${STOPPED[stopped]} after ${step} steps, ${longDuration(seconds)}`,
+    ...(reason === undefined ? [] : [reason]),
     ...Object.entries(files).flatMap(([name, path]) =>
       path === undefined ? [] : [`${name.padEnd(12)}${path}`],
     ),

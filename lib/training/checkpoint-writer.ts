@@ -32,6 +32,8 @@ export interface CheckpointWriterOptions {
 export class CheckpointWriter {
   /** Path of the newest checkpoint on the disk. */
   latest: string | undefined;
+  /** Path of the best one by `keepBest`, as of the latest written. */
+  best: string | undefined;
   private readonly options: CheckpointWriterOptions;
   private damaged: readonly string[];
   private writing: Promise<void> = Promise.resolve();
@@ -117,6 +119,7 @@ export class CheckpointWriter {
       name: config.keepBest,
       checkpoint: relative(folder.path, folder.checkpoint(best.step)),
     };
+    this.best = folder.checkpoint(best.step);
     await writeFileAtomic(folder.best, [`${JSON.stringify(note, null, 2)}\n`]);
     return best.step;
   }

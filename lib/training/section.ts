@@ -313,7 +313,8 @@ export class Section {
   private endTick(stop: Stop | undefined): EndTick {
     const { config, seconds } = this.options;
     const { samples, lossCurve, report } = this.artifacts;
-    const { latest: checkpoint } = this.checkpoints;
+    const { latest: checkpoint, best } = this.checkpoints;
+    const metrics = this.parts.log.latest;
     return {
       type: 'end',
       stopped: this.stoppedBy(stop),
@@ -322,7 +323,9 @@ export class Section {
       steps: config.steps,
       images: this.step * config.batchSize,
       seconds: seconds(),
+      ...(Object.keys(metrics).length > 0 && { metrics }),
       ...(checkpoint !== undefined && { checkpoint }),
+      ...(best !== undefined && { best }),
       ...(samples !== undefined && { samples }),
       ...(lossCurve !== undefined && { lossCurve }),
       ...(report !== undefined && { report }),

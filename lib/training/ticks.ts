@@ -74,8 +74,12 @@ export interface EndTick {
   steps: number;
   images: number;
   seconds: number;
+  /** Latest values of the metrics, by name; absent in a run that measured none. */
+  metrics?: Partial<Record<MetricName, number>>;
   /** Paths; absent when the run was aborted before its first step. */
   checkpoint?: string;
+  /** The best checkpoint by `keepBest`; absent without, and when none was written. */
+  best?: string;
   samples?: string;
   lossCurve?: string;
   /** A page with settings, curves and pictures. */

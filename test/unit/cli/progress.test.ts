@@ -104,3 +104,35 @@ it('in a log prints a line every ten seconds, the last state, and in words why i
       .join(''),
   );
 });
+
+it('in a log shows the metrics of the end, and no line twice in a row', () => {
+  const texts = { out: '', err: '' };
+  for (const [stream, key] of [
+    [process.stdout, 'out'],
+    [process.stderr, 'err'],
+  ] as const) {
+    vi.spyOn(stream, 'write').mockImplementation((text) => {
+      texts[key] += text;
+      return true;
+    });
+  }
+  const last = { ...tick, step: 2200, metrics: { swd: 41.23 } };
+  const end = { type: 'end', stopped: 'plateau', step: 2200, steps: 2200, images: 400, seconds: 25 } as const;
+  const report = (end: EndTick) => {
+    texts.out = '';
+    texts.err = '';
+    const reporter = createReporter({ json: false, quiet: false });
+    reporter.tick(last);
+    reporter.tick(end);
+    return texts.err.trimEnd().split('\n');
+  };
+  expect(report(end)).toEqual([expect.stringContaining('swd 41.2')]);
+  expect(report({ ...end, metrics: { swd: 39 } })).toEqual([
+    expect.stringContaining('swd 41.2'),
+    expect.stringContaining('swd 39.0'),
+  ]);
+  report({ ...end, reason: 'swd has not become better', best: 'run/best' });
+  expect(texts.out).toBe(
+    'ended on a plateau after 2200 steps, 25 s\nswd has not become better\nbest        run/best\n',
+  );
+});

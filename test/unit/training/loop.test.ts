@@ -294,7 +294,11 @@ describe('trainingLoop', () => {
       undefined,
       (step) => ({ swd: (step - 20) ** 2, reconstruction: 0.5 }),
     );
-    const { steps } = await collect(loop);
+    const { steps, end } = await collect(loop);
+    expect(end).toMatchObject({
+      metrics: { swd: 900, reconstruction: 0.5 },
+      best: join(path, 'checkpoints/step-000020.safetensors'),
+    });
     const measured = (await metrics(path)).filter((line) => 'swd' in line);
     expect(measured.map(({ step, swd }) => [step, swd])).toEqual([
       [10, 100],
