@@ -17,6 +17,8 @@ export interface ByteReader {
 
 /** Bytes read in one go when less is asked for: many small images cost one wait. */
 const WINDOW_BYTES = 2 ** 18;
+/** Bytes read after a leap. */
+const LEAP_BYTES = 2 ** 13;
 /** Deflate makes at most 1,032 bytes of one. */
 export const MAX_INFLATION = 1032;
 
@@ -68,11 +70,12 @@ export class FileReader implements ByteReader {
       if (from >= 0 && from + count <= bytes.length) return bytes.slice(from, from + count);
     }
     if (count >= WINDOW_BYTES) return this.read(position, count);
-    const bytes = await this.read(position, Math.min(WINDOW_BYTES, this.size - position));
+    // The new part takes the place of the one that it goes on from, else of the older one. After a leap, as over the
+    // content of an archive's member, only little is read: the next leap may follow.
+    const follows = ({ start }: Window) => position >= start && position <= start + 2 * WINDOW_BYTES;
+    const length = this.windows.some(follows) ? WINDOW_BYTES : Math.max(count, LEAP_BYTES);
+    const bytes = await this.read(position, Math.min(length, this.size - position));
     if (bytes === undefined) return undefined;
-    // The new part takes the place of the one that it goes on from, else of the older one.
-    const follows = (window: Window) =>
-      position >= window.start && position <= window.start + 2 * WINDOW_BYTES;
     const kept = this.windows.find((window) => !follows(window));
     this.windows = [{ start: position, bytes }, ...(kept === undefined ? [] : [kept])];
     return bytes.slice(0, count);

@@ -55,10 +55,10 @@ export function nameFault(name: string): string | undefined {
   return undefined;
 }
 
-/** A name that does no harm in a terminal and in a list of one name a line. */
-export function printable(name: string): string {
+/** A name in an archive without "./", as `tar cf archive .` has it, and harmless in a terminal and in a list of lines. */
+export function shownName(name: string): string {
   // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what must go
-  return name.replace(/[\x00-\x1f\x7f-\x9f]/g, '\ufffd');
+  return name.replace(/^(\.\/)+/, '').replace(/[\x00-\x1f\x7f-\x9f]/g, '\ufffd');
 }
 
 /** The name of the folder that an entry of an archive lies in; undefined at the top. */

@@ -5,6 +5,7 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { asyncBufferFromFile, type FileMetaData, parquetMetadataAsync, parquetReadObjects } from 'hyparquet';
 import { compressors } from 'hyparquet-compressors';
+import { shownName } from './entry.js';
 import { type Columns, chooseColumns, type ImageColumn } from './parquet-columns.js';
 import { asLabel } from './sample-label.js';
 
@@ -119,7 +120,7 @@ function contentOf(cell: unknown, { isStruct }: ImageColumn): Uint8Array | strin
   if (bytes instanceof Uint8Array) return bytes;
   const text = path instanceof Uint8Array ? Buffer.from(path).toString('utf8') : path;
   return typeof text === 'string'
-    ? `it refers to a file that is not in the table: ${text}`
+    ? `it refers to a file that is not in the table: ${shownName(text)}`
     : 'its cell is empty';
 }
 

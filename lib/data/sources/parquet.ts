@@ -96,6 +96,8 @@ class Table {
         : new Fault(`the Parquet file cannot be read: ${message}`);
     });
     this.failed.catch(() => {});
+    // Between questions it keeps no process alive: an iteration may be left without a word.
+    this.worker.unref();
   }
 
   /** One question at a time. Throws Fault. */
@@ -110,6 +112,7 @@ class Table {
     try {
       const answered = once(this.worker, 'message', { signal: stop });
       answered.catch(() => {});
+      this.worker.ref();
       this.worker.postMessage(request);
       const [answer] = (await Promise.race([answered, this.failed])) as [Answer];
       if ('fault' in answer) throw new Fault(`the Parquet file cannot be read: ${answer.fault}`);
@@ -121,6 +124,7 @@ class Table {
       throw error;
     } finally {
       limit.abort();
+      this.worker.unref();
     }
   }
 

@@ -1,6 +1,6 @@
 /** Several files of one kind, one after the other, as one source. */
 import { createHash } from 'node:crypto';
-import { basename } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import type { ImageSource, ReadOptions, SourceEntry } from '../source.js';
 
 /** A source whose entries can be counted at some cost, when their number is not known. */
@@ -28,7 +28,9 @@ export function severalSources(path: string, parts: readonly Part[]): ImageSourc
       ? undefined
       : counts.reduce((sum: number, count) => sum + (count ?? 0), 0),
     fingerprint: hash.digest('hex'),
-    skipped: parts.flatMap(({ source }) => source.skipped),
+    skipped: parts.flatMap(({ name, source }) =>
+      source.skipped.map((one) => ({ ...one, path: join(dirname(name), one.path) })),
+    ),
     entries: (options) => read(parts, options),
   };
 }

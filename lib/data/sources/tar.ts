@@ -13,7 +13,7 @@ import {
   MAX_FILE_BYTES,
   nameFault,
   noImageReason,
-  printable,
+  shownName,
   skippedEntry,
   TOO_LARGE,
 } from './entry.js';
@@ -109,7 +109,7 @@ async function* read(
       const label =
         entries.length < group.length ? labelFrom(group.filter((one) => !entries.includes(one))) : undefined;
       for (const { name, content, fault } of entries) {
-        const head = { index: index++, name: printable(name), label: label ?? folderLabel(name) };
+        const head = { index: index++, name: shownName(name), label: label ?? folderLabel(name) };
         if (head.index < from) continue;
         yield content === undefined
           ? skippedEntry(head, fault ?? 'it was not read')

@@ -19,7 +19,7 @@ import {
   MAX_FILE_BYTES,
   nameFault,
   noImageReason,
-  printable,
+  shownName,
   skippedEntry,
   TOO_LARGE,
 } from './entry.js';
@@ -94,7 +94,7 @@ async function* read(path: string, { from = 0, signal }: ReadOptions = {}): Asyn
     let index = 0;
     for await (const { entry, name, zip } of directory(file, signal)) {
       if (isSilent(name)) continue;
-      const head = { index: index++, name: printable(name), label: folderLabel(name) };
+      const head = { index: index++, name: shownName(name), label: folderLabel(name) };
       if (head.index < from) continue;
       try {
         yield encodedEntry(head, await content(zip, file, entry, name));

@@ -99,7 +99,7 @@ def walk(root):
         folders[:] = [f for f in folders if not f.startswith('.')]
         for n in files_:
             path = os.path.join(folder, n)
-            if n.startswith('.') or os.path.islink(path): continue
+            if n.startswith("."): continue
             data = open(path, 'rb').read()
             try: Image.open(io.BytesIO(data))
             except Exception: continue

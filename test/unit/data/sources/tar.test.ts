@@ -28,7 +28,7 @@ describe('a tar archive', () => {
       { name: 'a/._b.png', content: 'x' },
       { name: LONG, content: await png(3) },
       { name: 'read me', content: 'hello' },
-      { name: 'a/empty.png' },
+      { name: './a/empty.png' },
       { name: 'z.png', content: await png(4) },
       { name: 'zeros', content: Buffer.alloc(2_000_000) },
       { name: 'last.png', content: await png(5) },
