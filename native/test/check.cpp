@@ -90,6 +90,7 @@ int main() {
   assignment_tests();
   ado_gate_tests();
   attention_tests();
+  feed_tests();
   norm_act_tests();
   shared_step_tests();
   std::printf("%d expectations, %d failed\n", expectations, failed);

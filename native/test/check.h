@@ -25,6 +25,7 @@ void random_tests();
 void assignment_tests();
 void ado_gate_tests();
 void attention_tests();
+void feed_tests();
 void norm_act_tests();
 void shared_step_tests();
 

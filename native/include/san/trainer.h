@@ -9,10 +9,11 @@
 #include <string>
 #include <vector>
 
+#include "san/augmentation.h"
 #include "san/config.h"
 #include "san/image_set.h"
-#include "san/images.h"
 #include "san/inference.h"
+#include "san/loader.h"
 #include "san/optimizer.h"
 #include "san/parameters.h"
 #include "san/training_step.h"
@@ -49,6 +50,7 @@ struct TrainerConfig {
   uint64_t seed = 0;
   int64_t batch_size = 1;
   at::ScalarType dtype = at::kFloat;
+  AugmentationConfig augmentation;
   TrainerFaults faults;
 
   void validate() const;
@@ -111,7 +113,7 @@ class Trainer {
   TrainerConfig config_;
   ParameterStore parameters_;
   Optimizer optimizer_;
-  std::optional<Dataset> data_;
+  std::optional<Loader> loader_;
   int64_t steps_ = 0;
   int64_t skipped_ = 0;
 };

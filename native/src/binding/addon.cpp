@@ -10,6 +10,7 @@
 #include "binding/environment.h"
 #include "binding/extractor.h"
 #include "binding/handle.h"
+#include "binding/loader.h"
 #include "binding/metrics.h"
 #include "binding/network.h"
 #include "binding/trainer.h"
@@ -81,6 +82,7 @@ Napi::Value initialise(const Napi::CallbackInfo& info) {
     define_trainer(env);
     define_network(env);
     define_extractor(env);
+    define_loader(env);
   }
   Napi::Object out = Napi::Object::New(env);
   out.Set("info", Napi::Function::New<info_of_build>(env, "info"));
@@ -89,6 +91,7 @@ Napi::Value initialise(const Napi::CallbackInfo& info) {
   out.Set("createTrainer", Napi::Function::New<create_trainer>(env, "createTrainer"));
   out.Set("createNetwork", Napi::Function::New<create_network>(env, "createNetwork"));
   out.Set("createExtractor", Napi::Function::New<create_extractor>(env, "createExtractor"));
+  out.Set("createLoader", Napi::Function::New<create_loader>(env, "createLoader"));
   export_metrics(env, out);
   return out;
 }

@@ -92,6 +92,34 @@ OptimizerConfig read_optimizer(Options options) {
   return c;
 }
 
+AugmentationConfig read_augmentation(Options& parent) {
+  AugmentationConfig c;
+  if (parent.value("augmentation").IsUndefined()) return c;
+  Options options = parent.object("augmentation");
+  c.flip_horizontal = options.number("flipHorizontal");
+  c.flip_vertical = options.number("flipVertical");
+  c.rotate90 = options.number("rotate90");
+  c.rotate = options.number("rotate");
+  c.rotate_probability = options.number("rotateProbability");
+  c.translate = options.number("translate");
+  c.translate_probability = options.number("translateProbability");
+  c.crop_scale = options.number("cropScale");
+  c.crop_probability = options.number("cropProbability");
+  c.brightness = options.number("brightness");
+  c.brightness_probability = options.number("brightnessProbability");
+  c.contrast = options.number("contrast");
+  c.contrast_probability = options.number("contrastProbability");
+  c.saturation = options.number("saturation");
+  c.saturation_probability = options.number("saturationProbability");
+  c.hue = options.number("hue");
+  c.hue_probability = options.number("hueProbability");
+  c.cutout = options.number("cutout");
+  c.cutout_probability = options.number("cutoutProbability");
+  options.finish();
+  c.validate();
+  return c;
+}
+
 at::ScalarType read_dtype(Options& options) {
   if (!options.has("dtype")) {
     options.value("dtype");

@@ -9,6 +9,7 @@
 #include <variant>
 
 #include "binding/options.h"
+#include "san/augmentation.h"
 #include "san/config.h"
 #include "san/image_set.h"
 #include "san/trainer.h"
@@ -20,6 +21,8 @@ inline constexpr int64_t kLargestInteger = (int64_t{1} << 53) - 1;
 ModelConfig read_model(Options options);
 LossConfig read_loss(Options options);
 OptimizerConfig read_optimizer(Options options);
+/// `augmentation` of an options object: none unless it is given.
+AugmentationConfig read_augmentation(Options& options);
 /// `dtype` of an options object: float32 unless it says float64.
 at::ScalarType read_dtype(Options& options);
 /// `threads` of an options object, 0 for the default.

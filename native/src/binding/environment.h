@@ -51,6 +51,7 @@ class Environment {
   Napi::FunctionReference trainer_class;
   Napi::FunctionReference network_class;
   Napi::FunctionReference extractor_class;
+  Napi::FunctionReference loader_class;
 
  private:
   static void settle_on_main_thread(Napi::Env env, Napi::Function, Environment* self, Settlement* settlement);

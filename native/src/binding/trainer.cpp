@@ -338,6 +338,7 @@ Napi::Value create_trainer(const Napi::CallbackInfo& info) {
     config.seed = static_cast<uint64_t>(options.integer("seed", 0, kLargestInteger));
     config.batch_size = options.integer("batchSize", 1, 1 << 20);
     config.dtype = read_dtype(options);
+    config.augmentation = read_augmentation(options);
     const int threads = read_threads(options);
     if (!options.value("faults").IsUndefined()) config.faults = read_faults(options.object("faults"));
     std::optional<ImageSource> source = read_source(options, &config.model);

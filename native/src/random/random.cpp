@@ -39,12 +39,19 @@ at::Tensor normal_rows(const Key& first, int64_t count, int64_t n) {
   return out;
 }
 
+std::array<float, 4> uniform_block(const Key& key, uint32_t number) {
+  const Words words = block(key, number);
+  std::array<float, 4> out;
+  for (size_t j = 0; j < 4; ++j) out[j] = static_cast<float>(words[j] >> 8) * 0x1p-24f;
+  return out;
+}
+
 at::Tensor uniform(const Key& key, int64_t n) {
   at::Tensor out = at::empty({n}, at::kFloat);
   float* data = out.mutable_data_ptr<float>();
   for (int64_t i = 0; i < n; i += 4) {
-    const Words words = block(key, static_cast<uint32_t>(i / 4));
-    for (int64_t j = 0; j < 4 && i + j < n; ++j) data[i + j] = static_cast<float>(words[j] >> 8) * 0x1p-24f;
+    const auto values = uniform_block(key, static_cast<uint32_t>(i / 4));
+    for (int64_t j = 0; j < 4 && i + j < n; ++j) data[i + j] = values[j];
   }
   return out;
 }
@@ -63,7 +70,8 @@ std::vector<int64_t> subset(const Key& key, int64_t n, int64_t size) {
         static_cast<int64_t>((static_cast<unsigned __int128>(random) * static_cast<uint64_t>(i + 1)) >> 64);
     std::swap(order[static_cast<size_t>(i)], order[static_cast<size_t>(other)]);
   }
-  return {order.end() - size, order.end()};
+  order.erase(order.begin(), order.end() - size);
+  return order;
 }
 
 std::vector<int64_t> integers(const Key& key, int64_t count, int64_t bound) {

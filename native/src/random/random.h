@@ -3,6 +3,7 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <array>
 #include <cstdint>
 #include <vector>
 
@@ -20,6 +21,7 @@ enum class Stream : uint32_t {
   metric_patch = 7,
   metric_direction = 8,
   metric_subset = 9,
+  augmentation = 11,
 };
 
 /// What a block of numbers is keyed by. Philox key = seed; counter = (block, stream, index low, index high).
@@ -37,6 +39,10 @@ at::Tensor normal_rows(const Key& first, int64_t count, int64_t n);
 
 /// Uniform float32 numbers in [0, 1), multiples of 2^-24.
 at::Tensor uniform(const Key& key, int64_t n);
+
+/// Block `number` of uniform float32 numbers in [0, 1), multiples of 2^-24: numbers 4 number .. 4 number + 3
+/// of uniform(). Without a tensor, for any thread.
+std::array<float, 4> uniform_block(const Key& key, uint32_t number);
 
 /// A permutation of 0..n-1 (Fisher-Yates).
 std::vector<int64_t> permutation(const Key& key, int64_t n);

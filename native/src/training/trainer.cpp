@@ -51,6 +51,7 @@ void TrainerConfig::validate() const {
   model.validate();
   loss.validate();
   optimizer.validate();
+  augmentation.validate();
   if (batch_size < 1)
     throw Error(kOptions, "batchSize is " + std::to_string(batch_size) + "; it must be at least 1",
                 "batchSize");
@@ -67,7 +68,8 @@ Trainer::Trainer(const TrainerConfig& config, const std::optional<ImageSet>& ima
       optimizer_(config.optimizer, parameters_) {
   if (images) {
     images->expect_shape(config.model.image_size(), config.model.image_channels);
-    data_.emplace(*images, config.batch_size, config.seed);
+    loader_.emplace(*images,
+                    LoaderConfig{config.batch_size, config.seed, config.augmentation, config.dtype, 1});
   }
   if (!state) return;
   if (state->tensors.size() != parameters_.size()) restore_all(*state);
@@ -130,13 +132,13 @@ TrainerState Trainer::state() const {
 }
 
 int64_t Trainer::bytes() const {
-  int64_t total = data_ ? data_->bytes() : 0;
+  int64_t total = loader_ ? loader_->bytes() : 0;
   for (const NamedTensor& named : tensors()) total += static_cast<int64_t>(named.tensor.nbytes());
   return total;
 }
 
 StepInputs Trainer::draw_inputs() {
-  if (!data_)
+  if (!loader_)
     throw Error(kOptions, "this trainer was created without images; pass `dataset` or `images` to take steps",
                 "images");
   const auto t = static_cast<uint64_t>(steps_);
@@ -149,7 +151,7 @@ StepInputs Trainer::draw_inputs() {
   in.z = random::normal_rows({seed, random::Stream::training_latent, t * batch}, b, d)
              .view({b, model.latent_channels, model.latent_size, model.latent_size})
              .to(config_.dtype);
-  in.x = data_->batch(steps_, config_.dtype);
+  in.x = loader_->batch(steps_);
   if (config_.loss.estimator != Estimator::sinkhorn) {
     const at::Tensor rows =
         random::normal({seed, random::Stream::direction, t}, {config_.loss.projections, d});

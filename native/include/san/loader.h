@@ -1,0 +1,55 @@
+// Batches of training images, made ahead of their use.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "san/augmentation.h"
+#include "san/image_set.h"
+
+namespace san {
+
+struct LoaderConfig {
+  int64_t batch_size = 1;
+  /// Keys the order of the images and their augmentation.
+  uint64_t seed = 0;
+  AugmentationConfig augmentation;
+  /// Float32, or float64 for tests.
+  at::ScalarType dtype = at::kFloat;
+  /// Threads that make batches. Their number changes no bit of them.
+  int workers = 1;
+};
+
+/// Serves images in a seeded order: every image once an epoch, a last partial batch dropped. Batch t is a
+/// function of seed and t alone. While one is in use the next ones are being made on other threads, which
+/// touch neither ATen nor this object's owner.
+///
+/// For one thread at a time, the same as that of the destructor or another.
+class Loader {
+ public:
+  /// Square images, batch_size of them at least. Throws ERR_SAN_OPTIONS, ERR_SAN_SHAPE.
+  Loader(ImageSet images, LoaderConfig config);
+  ~Loader();
+  Loader(const Loader&) = delete;
+  Loader& operator=(const Loader&) = delete;
+
+  /// The batch of step `step` (from 0): (B, C, S, S) in [-1, 1], channels-last. Fastest in ascending order.
+  /// Throws ERR_SAN_DATA_CHANGED.
+  at::Tensor batch(int64_t step);
+
+  /// Images `indices` as they are in epoch `epoch`: uint8 (n, S, S, C). Throws ERR_SAN_DATA_CHANGED.
+  at::Tensor images(int64_t epoch, const std::vector<int64_t>& indices) const;
+
+  const ImageSet& set() const;
+  /// Memory held by images and batches, in bytes; of a mapped file nothing.
+  int64_t bytes() const;
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace san
