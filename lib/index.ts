@@ -1,6 +1,7 @@
 /** The public API of san-native. */
 export type { PresetName } from './config/presets.js';
 export type { Config, ConfigInput, MetricName } from './config/schema.js';
+export { createLoader } from './data/loader.js';
 export * from './errors.js';
 export {
   type Exported,
@@ -14,11 +15,14 @@ export { type Inspection, inspectCheckpoint, type TensorSummary } from './inspec
 export type { MeasureControl } from './metrics/blocks.js';
 export { type EvaluateOptions, type Evaluation, evaluate } from './metrics/evaluate.js';
 export type {
+  AugmentationOptions,
   Estimator,
   ImageBatch,
   LatentBatch,
+  LoaderOptions,
   Losses,
   LossName,
+  NativeLoader,
   Pairing,
   SampleOptions,
 } from './native.js';
@@ -42,5 +46,6 @@ export { type Scored, type ScoreOptions, scoreImages, scoreReference } from './r
 export type { ImageMeasures, ImageScore, LogStatistics, ScoreReference } from './reverser/scores.js';
 export { type DryRun, type DryRunControl, type DryRunOptions, dryRun } from './training/dry-run.js';
 export type { Log, LogEvent } from './training/log.js';
+export { previewAugmentation } from './training/preview-augmentation.js';
 export type { BeginTick, EndTick, LoadTick, NoteTick, StepsTick, Tick } from './training/ticks.js';
 export { type TrainControl, type TrainOptions, train } from './training/train.js';

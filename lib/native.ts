@@ -89,6 +89,43 @@ export interface OptimizerOptions {
   emaDecay: number;
 }
 
+/**
+ * Random changes of training images, drawn anew in each epoch from (seed, epoch, image): docs/data.md has the formulas.
+ * A strength at rest (0; 1 for cropScale) turns its augmentation off whatever its probability.
+ */
+export interface AugmentationOptions {
+  /** Probability of a mirror image, left for right; 0 to 1, as all probabilities. */
+  flipHorizontal: number;
+  /** Probability of a mirror image, top for bottom. */
+  flipVertical: number;
+  /** Probability of a turn by 90, 180 or 270 degrees. */
+  rotate90: number;
+  /** Largest turn to either side in degrees, 0 to 180. */
+  rotate: number;
+  rotateProbability: number;
+  /** Largest shift in each direction as a share of the width, 0 to 0.5. */
+  translate: number;
+  translateProbability: number;
+  /** Smallest area of a crop as a share of the image, 0.01 to 1. */
+  cropScale: number;
+  cropProbability: number;
+  /** The pixel values' factor is from 1 - x to 1 + x, x from 0 to 1. */
+  brightness: number;
+  brightnessProbability: number;
+  /** Likewise, for their distance from mid-grey. */
+  contrast: number;
+  contrastProbability: number;
+  /** Likewise, for their distance from the pixel's luma; no effect on grey. */
+  saturation: number;
+  saturationProbability: number;
+  /** Largest turn of the colours about the grey axis to either side, 0 to 0.5 of a whole one; no effect on grey. */
+  hue: number;
+  hueProbability: number;
+  /** Side of a grey square as a share of the width, 0 to 1. */
+  cutout: number;
+  cutoutProbability: number;
+}
+
 export interface TrainerOptions {
   model: ModelOptions;
   loss: LossOptions;
@@ -108,6 +145,8 @@ export interface TrainerOptions {
   dataset?: { path: string };
   /** Training images in memory, copied. */
   images?: ImageBatch;
+  /** Default none. */
+  augmentation?: AugmentationOptions;
   /** Continue from this state: every tensor that state() names, or the parameters alone (spec section 5). */
   state?: TrainerState;
   /** Faults to be made on purpose; for tests. */
@@ -279,6 +318,33 @@ export interface LatentStatistics {
   covariance: number;
 }
 
+export interface LoaderOptions {
+  /** As in TrainerOptions; either this or `images`. Images must be square. */
+  dataset?: { path: string };
+  images?: ImageBatch;
+  batchSize: number;
+  /** Keys order and augmentation, as a trainer's. */
+  seed: number;
+  augmentation?: AugmentationOptions;
+  /** Threads that make batches ahead, 1 to 256; default 1, as in a trainer. Their number changes no bit. */
+  workers?: number;
+}
+
+/** The batches that a trainer with the same images, seed, batch size and augmentation sees. */
+export interface NativeLoader {
+  /** Of the whole set: [N, S, S, C]. */
+  readonly shape: [number, number, number, number];
+  /**
+   * The batch of a step, counted from 0: values in [-1, 1], [B, S, S, C]. Every image once an epoch, in a seeded order; an
+   * epoch has floor(N / B) steps. Those that follow are made meanwhile.
+   */
+  batch(options: { step: number }): Promise<{ data: Float32Array; shape: [number, number, number, number] }>;
+  /** Images by number as they are in an epoch, counted from 0. */
+  images(options: { epoch: number; indices: number[] }): Promise<ImageBatch>;
+  /** Frees native memory; later calls reject with ERR_SAN_DISPOSED. Idempotent. */
+  dispose(): Promise<void>;
+}
+
 export interface ParameterInfo {
   name: string;
   shape: number[];
@@ -302,6 +368,8 @@ export interface Addon {
   latents(options: SampleOptions & { latentChannels: number; latentSize: number }): LatentBatch;
   createTrainer(options: TrainerOptions): Promise<NativeTrainer>;
   createNetwork(options: NetworkOptions): Promise<NativeNetwork>;
+  /** Rejects as createTrainer() does when the images do not fit. */
+  createLoader(options: LoaderOptions): Promise<NativeLoader>;
   /** Rejects with ERR_SAN_EXTRACTOR when the file is not a TorchScript module. */
   createExtractor(options: ExtractorOptions): Promise<NativeExtractor>;
   /**

@@ -1,9 +1,12 @@
 /** Flags of `train` that tell what would happen, and let nothing happen. */
 import type { PresetName } from '../config/presets.js';
+import { writeFileAtomic } from '../files.js';
+import { previewAugmentation } from '../training/preview-augmentation.js';
 import { RunFolder } from '../training/run-folder.js';
 import { printDryRun } from './dry-run.js';
 import { configFromFlags } from './flags.js';
 import { printConfig } from './print-config.js';
+import { createReporter } from './progress.js';
 
 const group = 'Look before:';
 
@@ -21,11 +24,17 @@ export const planFlags = {
     describe:
       'Print sizes, memory, speed and the expected end after a few steps, and leave; nothing is written',
   },
+  'preview-augment': {
+    type: 'string',
+    requiresArg: true,
+    group,
+    describe: 'Draw what training will see to a PNG, images and their augmented variants in rows, and leave',
+  },
 } as const;
 
 export interface PlanArguments {
   data: string;
-  out: string;
+  out: string | undefined;
   preset: string | undefined;
   config: string | undefined;
   resume: boolean;
@@ -33,6 +42,7 @@ export interface PlanArguments {
   quiet: boolean;
   'print-config': boolean;
   'dry-run': boolean;
+  'preview-augment': string | undefined;
 }
 
 /** Does what one of the flags asks for; whether there was one. */
@@ -41,12 +51,30 @@ export async function showPlan(argv: PlanArguments): Promise<boolean> {
   const preset = argv.preset as PresetName | undefined;
   const keys = configFromFlags({ ...argv });
   if (argv['print-config']) {
-    const frozen = resume ? (await RunFolder.find(out))?.config : undefined;
+    const frozen = resume && out !== undefined ? (await RunFolder.find(out))?.config : undefined;
     await printConfig({ preset, config, keys, frozen }, argv.json);
   } else if (argv['dry-run']) {
     await printDryRun({ ...keys, data, out, resume, preset, config }, argv);
+  } else if (argv['preview-augment'] !== undefined) {
+    await drawPreview({ ...keys, data, preset, config }, argv);
   } else {
     return false;
   }
   return true;
+}
+
+async function drawPreview(
+  options: Parameters<typeof previewAugmentation>[0],
+  { json, quiet, 'preview-augment': path = '' }: PlanArguments,
+): Promise<void> {
+  const reporter = createReporter({ json: false, quiet: json || quiet });
+  try {
+    await writeFileAtomic(path, [
+      await previewAugmentation(options, { onLoad: (tick) => reporter.tick(tick) }),
+    ]);
+  } finally {
+    reporter.close();
+  }
+  if (json) process.stdout.write(`${JSON.stringify({ wrote: path })}\n`);
+  else if (!quiet) process.stderr.write(`wrote ${path}\n`);
 }

@@ -2,6 +2,7 @@ import { constants } from 'node:os';
 import type { ArgumentsCamelCase, CommandModule } from 'yargs';
 import { fields } from '../config/fields.js';
 import { PRESET_NAMES, type PresetName } from '../config/presets.js';
+import { UsageError } from '../errors.js';
 import { train } from '../training/train.js';
 import { askToResume } from './ask.js';
 import { ExitStatus } from './exit-status.js';
@@ -32,7 +33,6 @@ export const trainCommand: CommandModule<object, TrainArguments> = {
           alias: 'o',
           type: 'string',
           requiresArg: true,
-          demandOption: true,
           group: 'Run folder and settings:',
           describe: 'Run folder to make, or to continue with --resume',
         },
@@ -68,6 +68,7 @@ export const trainCommand: CommandModule<object, TrainArguments> = {
       .example('$0 train photos --out runs/photos --preset quickstart', '32×32 in some minutes')
       .example('$0 train photos --out runs/64 --image-size 64', 'Larger')
       .example('$0 train photos --out runs/64 --resume --steps 9000', 'On with it, for more steps')
+      .example('$0 train photos --augment photographs --preview-augment seen.png', 'What training would see')
       .showHidden('help-all', 'Show help with all settings')
       .epilogue(`All ${fields.length} settings: san-native train --help-all`);
     // Apart from the chain, whose type would lose all names in that of a record.
@@ -80,6 +81,7 @@ export const trainCommand: CommandModule<object, TrainArguments> = {
 async function run(argv: ArgumentsCamelCase<TrainArguments>): Promise<void> {
   if (await showPlan(argv)) return;
   const { data, out, preset, config } = argv;
+  if (out === undefined) throw new UsageError('the flag --out is missing');
   const resume = argv.resume || (!argv.json && !argv.quiet && (await askToResume(out)));
   const reporter = createReporter(argv);
   const stop = stopOnSignal(reporter);

@@ -1,6 +1,7 @@
 /** Several layers of settings into one checked config. */
 import { ConfigError } from '../errors.js';
 import { type Architecture, DERIVED_FROM, deriveArchitecture } from './architecture.js';
+import { deriveAugmentation, isAugmentationKey } from './augmentation.js';
 import { crossCheck } from './cross-checks.js';
 import { fieldOf, fields } from './fields.js';
 import { hint } from './hints.js';
@@ -56,12 +57,16 @@ export function resolveWithOrigins(layers: readonly ConfigLayer[]): ResolvedConf
     const [field = ''] = wrong;
     throw new ConfigError(messages.join('; '), { field, value: given.get(field)?.value });
   }
-  const config = inSchemaOrder({ ...parsed.data, ...deriveArchitecture(parsed.data) });
+  const config = inSchemaOrder({
+    ...parsed.data,
+    ...deriveArchitecture(parsed.data),
+    ...deriveAugmentation(parsed.data),
+  });
   crossCheck(config);
   const origin = (key: ConfigKey): Origin => {
     const source = given.get(key)?.source;
     if (source !== undefined) return { kind: 'given', source };
-    const from = DERIVED_FROM[key as keyof Architecture];
+    const from = isAugmentationKey(key) ? 'augment' : DERIVED_FROM[key as keyof Architecture];
     return from === undefined ? { kind: 'default' } : { kind: 'derived', from };
   };
   const keys = Object.keys(config) as ConfigKey[];

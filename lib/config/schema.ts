@@ -4,8 +4,15 @@
  * Formulas and symbols: spec sections 1 to 3.
  */
 import { z } from 'zod';
-import { LOSS_NAMES, type LossOptions, type ModelOptions, type OptimizerOptions } from '../native.js';
+import {
+  type AugmentationOptions,
+  LOSS_NAMES,
+  type LossOptions,
+  type ModelOptions,
+  type OptimizerOptions,
+} from '../native.js';
 import type { Architecture } from './architecture.js';
+import { AUGMENTATION_NAMES } from './augmentation.js';
 
 const whole = (min: number, max: number) => z.int().min(min).max(max);
 const real = (min: number, max: number) => z.number().min(min).max(max);
@@ -39,6 +46,37 @@ const imageKeys = {
     .default('#ffffff')
     .describe('Colour under transparent pixels')
     .meta({ expected: 'a colour such as "#ffffff"' }),
+};
+
+const augmentation = (low: number, high: number, description: string) =>
+  real(low, high).exactOptional().describe(description).meta({ derivation: 'by augment' });
+const probability = (of: string) => augmentation(0, 1, `Probability of ${of}`);
+
+/** What training sees of an image changes from epoch to epoch; docs/data.md has formulas and pictures. */
+const augmentationKeys = {
+  augment: z
+    .enum(AUGMENTATION_NAMES)
+    .default('none')
+    .describe('Set of augmentations that the keys below are derived from'),
+  flipHorizontal: probability('a mirror image, left for right'),
+  flipVertical: probability('a mirror image, top for bottom'),
+  rotate90: probability('a turn by 90, 180 or 270 degrees'),
+  rotate: augmentation(0, 180, 'Largest turn to either side in degrees'),
+  rotateProbability: probability('such a turn'),
+  translate: augmentation(0, 0.5, 'Largest shift in each direction, as a share of the width'),
+  translateProbability: probability('a shift'),
+  cropScale: augmentation(0.01, 1, 'Smallest area of a random crop, as a share of the image'),
+  cropProbability: probability('a crop'),
+  brightness: augmentation(0, 1, 'Largest change of brightness, as a share'),
+  brightnessProbability: probability('another brightness'),
+  contrast: augmentation(0, 1, 'Largest change of contrast, as a share'),
+  contrastProbability: probability('another contrast'),
+  saturation: augmentation(0, 1, 'Largest change of saturation, as a share'),
+  saturationProbability: probability('another saturation'),
+  hue: augmentation(0, 0.5, 'Largest turn of the hue to either side, in whole turns'),
+  hueProbability: probability('another hue'),
+  cutout: augmentation(0, 1, 'Side of a grey square over the image, as a share of the width'),
+  cutoutProbability: probability('such a square'),
 };
 
 const widthKeys = {
@@ -228,6 +266,7 @@ const metricKeys = {
 /** Keys under the headings of the help text. */
 export const keyGroups = {
   Images: imageKeys,
+  Augmentation: augmentationKeys,
   Networks: { ...widthKeys, ...modelKeys },
   Losses: lossKeys,
   Optimizer: optimizerKeys,
@@ -239,6 +278,7 @@ export const keyGroups = {
 
 export const configSchema = z.strictObject({
   ...imageKeys,
+  ...augmentationKeys,
   ...widthKeys,
   ...modelKeys,
   ...lossKeys,
@@ -253,7 +293,7 @@ export const configSchema = z.strictObject({
 export type ConfigInput = z.input<typeof configSchema>;
 
 /** Settings with every default filled in and the architecture settled. */
-export type Config = z.output<typeof configSchema> & Architecture;
+export type Config = z.output<typeof configSchema> & Architecture & AugmentationOptions;
 
 export type ConfigKey = keyof ConfigInput;
 
@@ -264,4 +304,8 @@ function pick<K extends ConfigKey>(config: Config, keys: Record<K, unknown>): Pi
 
 export const modelOptions = (config: Config): ModelOptions => pick(config, modelKeys);
 export const lossOptions = (config: Config): LossOptions => pick(config, lossKeys);
+export const augmentationOptions = (config: Config): AugmentationOptions => {
+  const { augment: _, ...keys } = augmentationKeys;
+  return pick(config, keys);
+};
 export const optimizerOptions = (config: Config): OptimizerOptions => pick(config, optimizerKeys);

@@ -86,7 +86,7 @@ export async function dryRun(options: DryRunOptions, control: DryRunControl = {}
   const run = resume && out !== undefined ? await RunFolder.find(out) : undefined;
   const config = resolveConfig(await configLayers({ frozen: run?.config, preset, config: file, keys }));
   const addon = loadAddon();
-  const dataset = await load(data, config, control);
+  const dataset = await loadUsable(data, config, control);
   const images = dataset.images.shape[0];
   const parts = parametersByPart(addon.parameters(modelOptions(config)));
   const total = sumOfParts(parts);
@@ -119,7 +119,12 @@ export async function dryRun(options: DryRunOptions, control: DryRunControl = {}
   };
 }
 
-async function load(data: string, config: Config, { signal, onLoad }: DryRunControl): Promise<LoadedImages> {
+/** The images of `data`, with ticks told to the control. */
+export async function loadUsable(
+  data: string,
+  config: Config,
+  { signal, onLoad }: DryRunControl,
+): Promise<LoadedImages> {
   const reading = readUsableImages(data, config, signal);
   let next = await reading.next();
   for (; next.done !== true; next = await reading.next()) onLoad?.(next.value);

@@ -1,4 +1,10 @@
-import { type Config, lossOptions, modelOptions, optimizerOptions } from '../config/schema.js';
+import {
+  augmentationOptions,
+  type Config,
+  lossOptions,
+  modelOptions,
+  optimizerOptions,
+} from '../config/schema.js';
 import type { TrainerOptions } from '../native.js';
 
 /** What a trainer takes from the settings; images and state are the caller's. */
@@ -8,6 +14,7 @@ export function trainerOptions(config: Config): Omit<TrainerOptions, 'images' | 
     model: modelOptions(config),
     loss: lossOptions(config),
     optimizer: optimizerOptions(config),
+    augmentation: augmentationOptions(config),
     seed,
     batchSize,
     ...(threads !== undefined && { threads }),

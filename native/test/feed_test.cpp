@@ -76,7 +76,7 @@ void compare(const Kind& kind, int64_t size, int64_t channels) {
                            std::to_string(channels) + " channels";
   expect_close(run<double>(images, indices, transforms), expected, 1e-12, what + ", float64");
   const at::Tensor floats = run<float>(images, indices, transforms);
-  expect_close(floats.to(at::kDouble), expected, 1e-5 * static_cast<double>(std::max<int64_t>(1, size / 32)),
+  expect_close(floats.to(at::kDouble), expected, 1e-6 * static_cast<double>(std::max<int64_t>(16, size)),
                what + ", float32");
   expect(floats.abs().max().item<double>() <= 1, what + ": within [-1, 1]");
   if (kind.exact)

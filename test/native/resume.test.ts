@@ -23,7 +23,9 @@ const VARIANTS = {
   assigned:
     '--pairing assigned --estimator sinkhorn --sinkhorn-iterations 10 --learning-rate-schedule cosine',
   random: '--pairing random --estimator sliced --penalty-weight 1 --penalty-every 2',
-  dual: '--pairing cycle --estimator dual --w-lz 0.5 --ema-half-life 40 --ema-ramp-up 0.1 --repulsion-warmup 30',
+  dual:
+    '--pairing cycle --estimator dual --w-lz 0.5 --ema-half-life 40 --ema-ramp-up 0.1 --repulsion-warmup 30 ' +
+    '--augment photographs --flip-vertical 0.5 --rotate90 0.5 --rotate 20 --translate 0.2 --cutout 0.3',
 };
 
 let folder = '';

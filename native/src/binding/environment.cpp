@@ -87,7 +87,11 @@ void Environment::settle_on_main_thread(Napi::Env env, Napi::Function, Environme
   const std::unique_ptr<Settlement> owned(settlement);
   if (static_cast<napi_env>(env) == nullptr) return;  // the environment is closing
   const Napi::HandleScope scope(env);
-  owned->settle(env);
+  try {
+    owned->settle(env);
+  } catch (const Napi::Error&) {
+    // A worker that is being terminated runs no JavaScript any more: not even a rejection can be told.
+  }
   self->release(env);
 }
 

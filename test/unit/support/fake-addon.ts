@@ -192,6 +192,9 @@ export function fakeAddon(settings: FakeTrainerSettings = {}) {
       };
       return network;
     },
+    createLoader: () => {
+      throw new Error('not faked');
+    },
     createExtractor: async () => ({
       features: async ({ images }) => ({
         data: new Float32Array(images.shape[0]),
