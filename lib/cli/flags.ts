@@ -9,6 +9,7 @@ export const flagName = (key: string): string =>
 /** Settings that the short help shows, in this order; --help-all shows them all. */
 const COMMON: readonly ConfigKey[] = [
   'imageSize',
+  'augment',
   'baseWidth',
   'maxWidth',
   'batchSize',

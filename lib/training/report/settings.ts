@@ -1,4 +1,5 @@
 import { deriveArchitecture } from '../../config/architecture.js';
+import { deriveAugmentation } from '../../config/augmentation.js';
 import { fields } from '../../config/fields.js';
 import { type Config, configSchema } from '../../config/schema.js';
 
@@ -17,7 +18,11 @@ const DERIVED = ['widths', 'strides', 'latentChannels', 'latentSize'];
 
 /** All settings of a run that have a value or a default, in the schema's order. */
 export function listSettings(config: Config): Setting[] {
-  const defaults: Record<string, unknown> = { ...configSchema.parse({}), ...derivedOf(config) };
+  const defaults: Record<string, unknown> = {
+    ...configSchema.parse({}),
+    ...derivedOf(config),
+    ...deriveAugmentation({ augment: config.augment }),
+  };
   return fields.map(({ key, group, description, default: shown }) => {
     const value = config[key];
     const usual = defaults[key];

@@ -328,7 +328,7 @@ describe('help', () => {
     const shown = fields.filter(({ key }) =>
       out.includes(`--${key.replace(/[A-Z]+/g, (letters) => `-${letters.toLowerCase()}`)} `),
     );
-    expect(shown).toHaveLength(12);
+    expect(shown).toHaveLength(13);
     expect(out).not.toContain('Losses:');
     expect(out).toContain(`All ${fields.length} settings: san-native train --help-all`);
     expect(out.trimEnd().split('\n').length).toBeLessThan(60);
