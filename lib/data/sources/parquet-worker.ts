@@ -135,9 +135,13 @@ parentPort?.on('message', (request: Request) => {
       const transfer = 'bytes' in result ? [result.bytes.buffer] : [];
       parentPort?.postMessage({ result } satisfies Answer, transfer);
     },
-    (error: unknown) => {
-      const { message } = error as Error;
-      parentPort?.postMessage({ fault: String(message ?? error).replace(/\s+/g, ' ') } satisfies Answer);
-    },
+    (error: unknown) => parentPort?.postMessage({ fault: inWords(error) } satisfies Answer),
   );
 });
+
+/** hyparquet checks much, but not all: what JavaScript itself then says helps nobody. */
+function inWords(error: unknown): string {
+  const { message, constructor } = error as Error;
+  const isSaid = constructor === Error && !/undefined|NaN/.test(message);
+  return isSaid ? message.replace(/\s+/g, ' ') : 'its data are damaged';
+}
