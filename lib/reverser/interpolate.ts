@@ -6,8 +6,7 @@ import { requireWhole } from '../generation/checks.js';
 import { encodeGrid } from '../generation/grid.js';
 import { interpolate } from '../generation/interpolate.js';
 import type { San } from '../generation/san.js';
-import type { MeasureControl } from '../metrics/blocks.js';
-import { imagesFrom } from '../metrics/blocks.js';
+import { imagesFrom, inBlocks, type MeasureControl } from '../metrics/blocks.js';
 import type { ImageBatch, LatentBatch } from '../native.js';
 import { encodeAnimation } from './animation.js';
 import { readImage } from './images.js';
@@ -69,11 +68,9 @@ export async function interpolateImages(
   for (const path of [out, animation]) if (path !== undefined) await ensureFolder(dirname(path));
   const ends = await Promise.all([options.from, options.to].map((end) => latentOf(san, end, control)));
   const way = (points: number | readonly number[]) =>
-    san.decode(interpolate(ends[0] as LatentBatch, ends[1] as LatentBatch, points));
+    decodeAll(san, interpolate(ends[0] as LatentBatch, ends[1] as LatentBatch, points), control);
   const points = pace === 'even' ? evenFractions(changesOf(await way(PROBES * frames)), frames) : frames;
-  control.signal?.throwIfAborted();
   const images = await way(points);
-  control.signal?.throwIfAborted();
   if (out !== undefined) await writeFileAtomic(out, [await encodeGrid(images, { columns: frames })]);
   if (animation !== undefined) {
     await writeFileAtomic(animation, [await encodeAnimation(pingPong ? thereAndBack(images) : images, fps)]);
@@ -86,6 +83,26 @@ export async function interpolateImages(
     meanChange: changes.reduce((a, b) => a + b, 0) / changes.length,
     largestChange: Math.max(...changes),
   };
+}
+
+async function decodeAll(
+  san: San,
+  { data, shape }: LatentBatch,
+  control: MeasureControl,
+): Promise<ImageBatch> {
+  const { imageSize, imageChannels } = san.config;
+  const [frames, ...item] = shape;
+  const all: ImageBatch['shape'] = [frames, imageSize, imageSize, imageChannels];
+  const images = new Uint8Array(all.reduce((a, b) => a * b, 1));
+  const [numbers, size] = [data.length / frames, images.length / frames];
+  await inBlocks('drawing the way', all, control, async (start, count) => {
+    const latents: LatentBatch = {
+      data: data.subarray(start * numbers, (start + count) * numbers),
+      shape: [count, ...item],
+    };
+    images.set((await san.decode(latents)).data, start * size);
+  });
+  return { data: images, shape: all };
 }
 
 /** Root mean square difference of each frame to the next. */

@@ -4,7 +4,8 @@ import { ensureFolder, writeFileAtomic } from '../files.js';
 import { requireWhole } from '../generation/checks.js';
 import { encodeGrid, rowOverRow } from '../generation/grid.js';
 import type { San } from '../generation/san.js';
-import type { MeasureControl } from '../metrics/blocks.js';
+import { imagesFrom, inBlocks, type MeasureControl } from '../metrics/blocks.js';
+import type { ImageBatch } from '../native.js';
 import { ImageReader } from './images.js';
 import { requireKeys, requirePath } from './options.js';
 import { pixelErrors } from './pixel-error.js';
@@ -47,9 +48,12 @@ export async function reconstructImages(
   await ensureFolder(dirname(out));
   const reader = await ImageReader.open(data, san.config, control);
   const { images, names } = await reader.spread(count);
-  const again = await san.reconstruct(images);
+  const again: ImageBatch = { data: new Uint8Array(images.data.length), shape: images.shape };
+  const size = images.data.length / names.length;
+  await inBlocks('reconstructing', images.shape, control, async (start, length) => {
+    again.data.set((await san.reconstruct(imagesFrom(images, start, length))).data, start * size);
+  });
   const errors = pixelErrors(images, again);
-  control.signal?.throwIfAborted();
   const width = Math.min(columns, names.length);
   const sheet = rowOverRow(images, again, width);
   await writeFileAtomic(out, [await encodeGrid(sheet, { columns: width, rowsPerGroup: 2 })]);

@@ -4,12 +4,12 @@ import type { Skipped } from '../data/folder.js';
 import { SanError } from '../errors.js';
 import { ensureFolder, writeFileAtomic } from '../files.js';
 import type { San } from '../generation/san.js';
-import type { MeasureControl } from '../metrics/blocks.js';
+import { imagesFrom, inBlocks, type MeasureControl } from '../metrics/blocks.js';
 import { readSessions } from '../training/environment.js';
 import { csv } from './csv.js';
 import { ImageReader } from './images.js';
 import { requireKeys, requirePath } from './options.js';
-import { imageMeasures, referenceOf, type ScoreReference } from './scores.js';
+import { type ImageMeasures, imageMeasures, referenceOf, type ScoreReference } from './scores.js';
 
 export interface ScoreOptions {
   /** Images: anything that train() takes as data, read as the network's training images were. */
@@ -95,9 +95,13 @@ export async function scoreReference(
   requirePath('data', options.data);
   const reader = await ImageReader.open(options.data, san.config, control);
   const { images } = await reader.spread(REFERENCE_COUNT);
-  control.signal?.throwIfAborted();
-  const latents = await san.reverse(images);
-  return referenceOf(imageMeasures(images, latents, await san.decode(latents)));
+  const measures: ImageMeasures[] = [];
+  await inBlocks('measuring the reference', images.shape, control, async (start, count) => {
+    const block = imagesFrom(images, start, count);
+    const latents = await san.reverse(block);
+    measures.push(...imageMeasures(block, latents, await san.decode(latents)));
+  });
+  return referenceOf(measures);
 }
 
 /** The training images of the run that a checkpoint lies in, as the latest session named them. */

@@ -89,14 +89,6 @@ describe('reverse', () => {
     expect([0, 1, 2, 3, 4].map((i) => file.readFloatLE(start + i * 256))).toEqual([10, 60, 110, 160, 210]);
     expect(await readFile(out('z.csv'), 'utf8')).toMatch(/^row,name\n0,"0, ""10"".png"\n1,/);
   });
-
-  it('ends with the reason of an abort, and leaves no file', async () => {
-    await using san = await San.load(run);
-    const reason = new Error('enough');
-    const control = { signal: AbortSignal.abort(reason) };
-    await expect(reverseImages(san, { data: photos, out: out('new/z.npy') }, control)).rejects.toBe(reason);
-    expect(await readdir(out('new'))).toEqual([]);
-  });
 });
 
 describe('reconstruct', () => {
@@ -301,4 +293,20 @@ describe('bad input', () => {
       message: 'unknown option "referense"; did you mean reference?',
     });
   });
+});
+
+it('every function ends with the reason of an abort, and leaves no file', async () => {
+  await using san = await San.load(run);
+  const reason = new Error('enough');
+  const control = { signal: AbortSignal.abort(reason) };
+  const place = (name: string) => out(`new/${name}`);
+  const calls = [
+    () => reverseImages(san, { data: photos, out: place('z.npy') }, control),
+    () => reconstructImages(san, { data: photos, out: place('s.png') }, control),
+    () => interpolateImages(san, { from: '1', to: { seed: 1, index: 1 }, out: place('w.png') }, control),
+    () => scoreImages(san, { data: photos, out: place('s.csv'), reference: photos }, control),
+    () => findNeighbors(san, { data: photos, out: place('n.png') }, control),
+  ];
+  for (const call of calls) await expect(call()).rejects.toBe(reason);
+  expect(await readdir(out('new'))).toEqual([]);
 });
