@@ -2,13 +2,17 @@
  * How well a run's score separates images like its training images from foreign ones, and how even its interpolations
  * are: node dist/test/acceptance/reverser.js RUN NORMAL FOREIGN. Exit status 1 when the AUROC is not above 0.9.
  */
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { interpolateImages, San, scoreImages } from '../../lib/index.js';
+import { encodeImage } from '../../lib/generation/grid.js';
+import { type Endpoint, interpolateImages, San, scoreImages } from '../../lib/index.js';
+import { ImageReader } from '../../lib/reverser/images.js';
+import { PACES } from '../../lib/reverser/interpolate.js';
 
 const NEEDED = 0.9;
 const PAIRS = 20;
+const FRAMES = 24;
 const COLUMNS = ['score', 'pixel_error', 'relative_error', 'latent_norm'];
 
 /** The chance that a foreign image has a larger value than a normal one; ties count half. */
@@ -48,21 +52,35 @@ try {
   const column = (set: number, c: number) => (rows[set] as number[][]).map((row) => row[c] as number);
   const areas = COLUMNS.map((_, c) => auroc(column(0, c), column(1, c)));
   for (const [c, name] of COLUMNS.entries()) console.log(`AUROC ${name.padEnd(15)} ${areas[c]?.toFixed(4)}`);
-  const ratios: number[] = [];
-  for (let i = 0; i < PAIRS; i++) {
-    const [from, to] = [0, 1].map((k) => ({ seed: 1, index: 2 * i + k })) as [
-      { seed: number; index: number },
-      { seed: number; index: number },
-    ];
-    const out = join(folder, 'strip.png');
-    const { meanChange, largestChange } = await interpolateImages(san, { from, to, frames: 48, out });
-    ratios.push(largestChange / meanChange);
+  const reader = await ImageReader.open(normal, san.config, {});
+  const { images } = await reader.spread(2 * PAIRS);
+  const files: string[] = [];
+  for (let i = 0; i < images.shape[0]; i++) {
+    files.push(join(folder, `${i}.png`));
+    await writeFile(files[i] as string, await encodeImage(images, i));
   }
-  ratios.sort((a, b) => a - b);
-  const [median, largest] = [ratios[PAIRS / 2], ratios[PAIRS - 1]];
-  console.log(
-    `largest step over the mean of ${PAIRS} ways of 48 frames: median ${median?.toFixed(2)}, largest ${largest?.toFixed(2)}`,
-  );
+  const ends: Record<string, Endpoint[]> = {
+    real: files,
+    generated: Array.from({ length: 2 * PAIRS }, (_, index) => ({ seed: 1, index })),
+  };
+  for (const [kind, list] of Object.entries(ends)) {
+    for (const pace of PACES) {
+      const ratios: number[] = [];
+      for (let i = 0; i + 1 < list.length; i += 2) {
+        const [from, to] = [list[i] as Endpoint, list[i + 1] as Endpoint];
+        const way = { from, to, pace, frames: FRAMES, out: join(folder, 'strip.png') };
+        const { meanChange, largestChange } = await interpolateImages(san, way);
+        ratios.push(largestChange / meanChange);
+      }
+      ratios.sort((a, b) => a - b);
+      const shown = [ratios[Math.floor(ratios.length / 2)], ratios[ratios.length - 1]].map((r) =>
+        r?.toFixed(2),
+      );
+      console.log(
+        `largest step over the mean, ${ratios.length} ways between ${kind} images, pace ${pace}: median ${shown[0]}, worst ${shown[1]}`,
+      );
+    }
+  }
   if (!((areas[0] as number) > NEEDED)) process.exitCode = 1;
 } finally {
   await san.dispose();
