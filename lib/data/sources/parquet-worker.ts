@@ -141,7 +141,7 @@ parentPort?.on('message', (request: Request) => {
 
 /** hyparquet checks much, but not all: what JavaScript itself then says helps nobody. */
 function inWords(error: unknown): string {
-  const { message, constructor } = error as Error;
-  const isSaid = constructor === Error && !/undefined|NaN/.test(message);
+  const { name, message } = error as Error;
+  const isSaid = name === 'Error' && !/undefined|NaN/.test(message);
   return isSaid ? message.replace(/\s+/g, ' ') : 'its data are damaged';
 }
