@@ -14,18 +14,19 @@ void ado_gate_tests() {
     const at::Tensor x = at::randn({2, channels, 3, 5}, at::kDouble).requires_grad_(true);
     const at::Tensor l = at::randn({2, channels, 3, 5}, at::kDouble).requires_grad_(true);
     const at::Tensor g = at::randn({2, channels, 3, 5}, at::kDouble).requires_grad_(true);
+    const at::Tensor bias = at::randn({channels}, at::kDouble).requires_grad_(true);
     const at::Tensor v = at::randn({2, channels, 3, 5}, at::kDouble),
                      w = at::randn({2, channels, 3, 5}, at::kDouble);
     const auto derivatives = [&](const at::Tensor& y, bool differentiable) {
-      return torch::autograd::grad({y}, {x, l}, {g}, /*retain_graph=*/true, differentiable);
+      return torch::autograd::grad({y}, {x, l, bias}, {g}, /*retain_graph=*/true, differentiable);
     };
     const auto second = [&](const at::Tensor& y) {
       const auto first = derivatives(y, true);
-      return torch::autograd::grad({(first[0] * v + first[1] * w).sum()}, {x, l, g}, {}, std::nullopt, false,
-                                   true);
+      return torch::autograd::grad({(first[0] * v + first[1] * w).sum() + first[2].square().sum()},
+                                   {x, l, bias, g}, {}, std::nullopt, false, true);
     };
-    const at::Tensor y = ops::ado_gate(x, l, kThreshold),
-                     expected = ops::ado_gate_reference(x, l, kThreshold);
+    const at::Tensor y = ops::ado_gate(x, l, bias, kThreshold),
+                     expected = ops::ado_gate_reference(x, l, bias, kThreshold);
     expect_close(y, expected, 1e-15, what + ", values");
     const auto fused = derivatives(y, false), composite = derivatives(y, true),
                wanted = derivatives(expected, true);

@@ -3,6 +3,8 @@
 #include <ATen/core/grad_mode.h>
 #include <torch/csrc/autograd/autograd.h>
 
+#include "memory/caching_allocator.h"
+
 namespace san::test {
 namespace {
 
@@ -85,13 +87,16 @@ void expect_gradients(const Function& f, const std::vector<at::Tensor>& inputs, 
 
 int main() {
   using namespace san::test;
+  san::use_caching_allocator();
   at::manual_seed(1);
   random_tests();
   assignment_tests();
   ado_gate_tests();
   attention_tests();
   feed_tests();
-  norm_act_tests();
+  caching_allocator_tests();
+  norm_act_skip_tests();
+  rpa_gate_tests();
   shared_step_tests();
   std::printf("%d expectations, %d failed\n", expectations, failed);
   return failed == 0 ? 0 : 1;

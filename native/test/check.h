@@ -26,7 +26,9 @@ void assignment_tests();
 void ado_gate_tests();
 void attention_tests();
 void feed_tests();
-void norm_act_tests();
+void caching_allocator_tests();
+void norm_act_skip_tests();
+void rpa_gate_tests();
 void shared_step_tests();
 
 }  // namespace san::test

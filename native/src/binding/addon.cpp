@@ -14,6 +14,7 @@
 #include "binding/metrics.h"
 #include "binding/network.h"
 #include "binding/trainer.h"
+#include "memory/caching_allocator.h"
 #include "san/inference.h"
 #include "san/parameters.h"
 
@@ -75,6 +76,7 @@ Napi::Value latents(const Napi::CallbackInfo& info) {
 /// initialise(NativeError): the addon's functions, for this environment.
 Napi::Value initialise(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
+  use_caching_allocator();
   if (env.GetInstanceData<Environment>() == nullptr) {
     if (info.Length() != 1 || !info[0].IsFunction())
       throw Napi::TypeError::New(env, "initialise takes the class of the errors to throw");

@@ -1,11 +1,19 @@
 #include "binding/engine.h"
 
+#include <chrono>
 #include <thread>
 #include <utility>
 
 #include "binding/warnings.h"
+#include "memory/caching_allocator.h"
 
 namespace san::binding {
+namespace {
+
+/// After so long without a job, memory kept for the next one goes back to the system.
+constexpr std::chrono::seconds kIdle{1};
+
+}  // namespace
 
 Engine& Engine::instance() {
   static Engine* engine = new Engine();
@@ -40,7 +48,12 @@ void Engine::loop() {
   collect_warnings();
   std::unique_lock lock(mutex_);
   for (;;) {
-    changed_.wait(lock, [&] { return !queue_.empty(); });
+    if (!changed_.wait_for(lock, kIdle, [&] { return !queue_.empty(); })) {
+      lock.unlock();
+      release_cached_memory();
+      lock.lock();
+      changed_.wait(lock, [&] { return !queue_.empty(); });
+    }
     Job job = std::move(queue_.front());
     queue_.pop_front();
     running_ = job.owner;

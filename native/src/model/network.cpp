@@ -36,15 +36,9 @@ at::Tensor generate(const ModelConfig& config, const NetworkParameters& p, const
       at::conv_transpose2d(z.contiguous(at::MemoryFormat::ChannelsLast), p.latent.kernel, p.latent.bias);
   for (int m = 0; m < kModules; ++m) {
     const ModuleParameters& module = p.modules[m];
-    const int64_t width = config.widths[m + 1];
     x = layers::ado(module.ado, x, config.ado_threshold);
-    for (int b = 0; b < kBlocks; ++b) {
-      const BlockParameters& block = module.blocks[b];
-      const int64_t s = b == 0 ? config.strides[m] : 1;
-      const at::Tensor y = at::conv_transpose2d(layers::attention(block.attention, x), block.kernel,
-                                                block.bias, s, /*padding=*/1, /*output_padding=*/s - 1);
-      x = layers::norm_act(y) + layers::up(x, s, width);
-    }
+    for (int b = 0; b < kBlocks; ++b)
+      x = layers::generator_block(module.blocks[b], x, b == 0 ? config.strides[m] : 1);
     x = layers::rpa(module.rpa, x);
   }
   return at::tanh(at::conv_transpose2d(x, p.image.kernel, p.image.bias, 1, /*padding=*/1));
@@ -56,13 +50,8 @@ at::Tensor reverse(const ModelConfig& config, const NetworkParameters& p, const 
   for (int m = kModules - 1; m >= 0; --m) {
     const ModuleParameters& module = p.modules[m];
     x = layers::rpa(module.rpa, x);
-    for (int b = kBlocks - 1; b >= 0; --b) {
-      const BlockParameters& block = module.blocks[b];
-      const int64_t s = b == 0 ? config.strides[m] : 1;
-      const at::Tensor y =
-          at::conv2d(layers::attention(block.attention, x), block.kernel, block.bias, s, /*padding=*/1);
-      x = layers::norm_act(y) + layers::down(x, s, y.size(1));
-    }
+    for (int b = kBlocks - 1; b >= 0; --b)
+      x = layers::reverser_block(module.blocks[b], x, b == 0 ? config.strides[m] : 1);
     x = layers::ado(module.ado, x, config.ado_threshold);
   }
   return at::conv2d(x, p.latent.kernel, p.latent.bias);

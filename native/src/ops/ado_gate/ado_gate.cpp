@@ -1,13 +1,15 @@
 #include "ops/ado_gate/ado_gate.h"
 
-#include <ATen/ATen.h>
 #include <ATen/Dispatch.h>
-#include <ATen/Parallel.h>
+#include <ATen/OpMathType.h>
 #include <ATen/core/grad_mode.h>
 #include <torch/csrc/autograd/custom_function.h>
 
+#include <vector>
+
 #include "ops/ado_gate/params.h"
 #include "ops/reference.h"
+#include "ops/tensors.h"
 
 namespace san::ops {
 namespace {
@@ -16,25 +18,37 @@ using at::Tensor;
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
-constexpr int64_t kGrain = 16384;
-
-template <typename T>
-SAN_CLONES void forward_values(const T* x, const T* a, T* y, int64_t n, T threshold) {
+template <typename T, typename A>
+SAN_CLONES void forward_rows(const T* x, const T* l, const T* bias, T* y, int64_t rows, int64_t c,
+                             A threshold) {
+  for (int64_t row = 0; row < rows; ++row, x += c, l += c, y += c) {
 #pragma omp simd
-  for (int64_t i = 0; i < n; ++i) y[i] = ado_value(x[i], a[i], threshold);
-}
-
-template <typename T>
-SAN_CLONES void backward_values(const T* g, const T* x, const T* a, T* dx, T* dl, int64_t n, T threshold) {
-#pragma omp simd
-  for (int64_t i = 0; i < n; ++i) {
-    const AdoGradient<T> d = ado_gradient(g[i], x[i], a[i], threshold);
-    dx[i] = d.x;
-    dl[i] = d.logit;
+    for (int64_t i = 0; i < c; ++i) {
+      const A a = sigmoid(static_cast<A>(l[i]) + static_cast<A>(bias[i]));
+      y[i] = static_cast<T>(ado_value(static_cast<A>(x[i]), a, threshold));
+    }
   }
 }
 
-Tensor channels_last(const Tensor& x) { return x.contiguous(at::MemoryFormat::ChannelsLast); }
+template <typename T>
+SAN_CLONES void backward_rows(const T* g, const T* x, const T* l, const T* bias, T* dx, T* dl,
+                              double* bias_sums, T* scratch, int64_t rows, int64_t c, T threshold) {
+  constexpr int64_t kShort = 32;  // as in norm_act_skip
+  for (int64_t begin = 0; begin < rows; begin += kShort) {
+    const int64_t end = begin + kShort < rows ? begin + kShort : rows;
+    for (int64_t i = 0; i < c; ++i) scratch[i] = 0;
+    for (int64_t row = begin; row < end; ++row, g += c, x += c, l += c, dx += c, dl += c) {
+#pragma omp simd
+      for (int64_t i = 0; i < c; ++i) {
+        const AdoGradient<T> d = ado_gradient(g[i], x[i], sigmoid(l[i] + bias[i]), threshold);
+        dx[i] = d.x;
+        dl[i] = d.logit;
+        scratch[i] += d.logit;
+      }
+    }
+    for (int64_t i = 0; i < c; ++i) bias_sums[i] += scratch[i];
+  }
+}
 
 /// The mask with its derivative with respect to a taken as 1: a - a is zero but carries the gradient.
 Tensor straight_through(const Tensor& a, double threshold) {
@@ -43,57 +57,69 @@ Tensor straight_through(const Tensor& a, double threshold) {
 
 class AdoGate : public torch::autograd::Function<AdoGate> {
  public:
-  static Tensor forward(AutogradContext* ctx, const Tensor& x, const Tensor& logits, double threshold) {
-    const Tensor a = at::sigmoid(logits);
-    Tensor y = at::empty_like(x, x.options(), at::MemoryFormat::ChannelsLast);
-    AT_DISPATCH_FLOATING_TYPES(x.scalar_type(), "ado_gate", [&] {
+  static Tensor forward(AutogradContext* ctx, const Tensor& x, const Tensor& logits, const Tensor& bias,
+                        double threshold) {
+    const int64_t c = x.size(1), pixels = x.numel() / c;
+    Tensor y = empty_channels_last(x);
+    AT_DISPATCH_FLOATING_TYPES_AND(at::kBFloat16, x.scalar_type(), "ado_gate", [&] {
+      using A = at::opmath_type<scalar_t>;
       const auto* xp = x.const_data_ptr<scalar_t>();
-      const auto* ap = a.const_data_ptr<scalar_t>();
+      const auto* lp = logits.const_data_ptr<scalar_t>();
+      const auto* bp = bias.const_data_ptr<scalar_t>();
       auto* yp = y.mutable_data_ptr<scalar_t>();
-      at::parallel_for(0, x.numel(), kGrain, [&](int64_t begin, int64_t end) {
-        forward_values<scalar_t>(xp + begin, ap + begin, yp + begin, end - begin,
-                                 static_cast<scalar_t>(threshold));
+      over_rows(pixels, c, [&](int64_t first, int64_t count) {
+        forward_rows<scalar_t, A>(xp + first * c, lp + first * c, bp, yp + first * c, count, c,
+                                  static_cast<A>(threshold));
       });
     });
-    ctx->save_for_backward({x, logits, a});
+    ctx->save_for_backward({x, logits, bias});
     ctx->saved_data["threshold"] = threshold;
     return y;
   }
 
   static variable_list backward(AutogradContext* ctx, const variable_list& grads) {
     const variable_list saved = ctx->get_saved_variables();
-    const Tensor& x = saved[0];
+    const Tensor &x = saved[0], &logits = saved[1], &bias = saved[2];
     const double threshold = ctx->saved_data["threshold"].toDouble();
     if (at::GradMode::is_enabled()) {  // a gradient that is to be differentiated again
-      const Tensor &g = grads[0], a = at::sigmoid(saved[1]);
-      return {g * straight_through(a, threshold), g * x * a * (1 - a), Tensor()};
+      const Tensor &g = grads[0], a = at::sigmoid(logits + per_channel(bias));
+      const Tensor dl = g * x * a * (1 - a);
+      return {g * straight_through(a, threshold), dl, dl.sum({0, 2, 3}), Tensor()};
     }
-    const Tensor g = channels_last(grads[0]), &a = saved[2];
-    Tensor dx = at::empty_like(x, x.options(), at::MemoryFormat::ChannelsLast), dl = at::empty_like(dx);
+    const Tensor g = channels_last(grads[0]);
+    const int64_t c = x.size(1);
+    const Pieces pieces(x.numel() / c, c);
+    Tensor dx = empty_channels_last(x), dl = empty_channels_last(x);
+    Tensor sums = at::zeros({pieces.count(), c}, x.options().dtype(at::kDouble));
     AT_DISPATCH_FLOATING_TYPES(x.scalar_type(), "ado_gate_backward", [&] {
       const auto* gp = g.const_data_ptr<scalar_t>();
       const auto* xp = x.const_data_ptr<scalar_t>();
-      const auto* ap = a.const_data_ptr<scalar_t>();
+      const auto* lp = logits.const_data_ptr<scalar_t>();
+      const auto* bp = bias.const_data_ptr<scalar_t>();
       auto* xd = dx.mutable_data_ptr<scalar_t>();
       auto* ld = dl.mutable_data_ptr<scalar_t>();
-      at::parallel_for(0, x.numel(), kGrain, [&](int64_t begin, int64_t end) {
-        backward_values<scalar_t>(gp + begin, xp + begin, ap + begin, xd + begin, ld + begin, end - begin,
-                                  static_cast<scalar_t>(threshold));
+      auto* sp = sums.mutable_data_ptr<double>();
+      pieces.each([&](int64_t piece, int64_t first, int64_t count) {
+        std::vector<scalar_t> scratch(static_cast<size_t>(c));
+        const int64_t at = first * c;
+        backward_rows<scalar_t>(gp + at, xp + at, lp + at, bp, xd + at, ld + at, sp + piece * c,
+                                scratch.data(), count, c, static_cast<scalar_t>(threshold));
       });
     });
-    return {dx, dl, Tensor()};
+    return {dx, dl, join(sums, bias.scalar_type()), Tensor()};
   }
 };
 
 }  // namespace
 
-at::Tensor ado_gate_reference(const at::Tensor& x, const at::Tensor& logits, double threshold) {
-  return x * straight_through(at::sigmoid(logits), threshold);
+at::Tensor ado_gate_reference(const at::Tensor& x, const at::Tensor& logits, const at::Tensor& bias,
+                              double threshold) {
+  return x * straight_through(at::sigmoid(logits + per_channel(bias)), threshold);
 }
 
-at::Tensor ado_gate(const at::Tensor& x, const at::Tensor& logits, double threshold) {
-  if (use_reference()) return ado_gate_reference(x, logits, threshold);
-  return AdoGate::apply(channels_last(x), channels_last(logits), threshold);
+at::Tensor ado_gate(const at::Tensor& x, const at::Tensor& logits, const at::Tensor& bias, double threshold) {
+  if (use_reference()) return ado_gate_reference(x, logits, bias, threshold);
+  return AdoGate::apply(channels_last(x), channels_last(logits), bias.contiguous(), threshold);
 }
 
 }  // namespace san::ops

@@ -5,11 +5,15 @@
 
 namespace san::ops {
 
-/// x where sigmoid(logits) >= threshold, else 0, with the straight-through gradient. x and logits (B, C, H,
-/// W); result channels-last, float32 or float64, differentiable to any order.
-at::Tensor ado_gate(const at::Tensor& x, const at::Tensor& logits, double threshold);
+/// x where sigmoid(logits + bias) reaches the threshold, else 0, with the straight-through gradient; x and
+/// logits of one size (B, C, H, W), bias (C). float32, float64, and bfloat16 without gradients; result
+/// channels-last, differentiable to any order. SAN_NATIVE_REFERENCE=1 in the environment takes
+/// ado_gate_reference.
+at::Tensor ado_gate(const at::Tensor& x, const at::Tensor& logits, const at::Tensor& bias, double threshold);
 
-/// The same, built of ATen calls; ado_gate agrees to the last bit or two.
-at::Tensor ado_gate_reference(const at::Tensor& x, const at::Tensor& logits, double threshold);
+/// The same, built of ATen calls. ado_gate agrees but for pixels whose sigmoid is within 1e-6 of the
+/// threshold in float32.
+at::Tensor ado_gate_reference(const at::Tensor& x, const at::Tensor& logits, const at::Tensor& bias,
+                              double threshold);
 
 }  // namespace san::ops

@@ -2,7 +2,7 @@
 
 #include <ATen/ATen.h>
 #include <ATen/Dispatch.h>
-#include <ATen/Parallel.h>
+#include <ATen/OpMathType.h>
 #include <ATen/core/grad_mode.h>
 #include <torch/csrc/autograd/custom_function.h>
 
@@ -11,6 +11,7 @@
 
 #include "ops/attention/params.h"
 #include "ops/reference.h"
+#include "ops/tensors.h"
 
 namespace san::ops {
 namespace {
@@ -28,30 +29,29 @@ SAN_CLONES void sum_rows(const T* x, const T* g, double* sums, int64_t rows, int
   for (int64_t row = 0; row < rows; ++row, x += c) {
     if (g == nullptr) {
 #pragma omp simd
-      for (int64_t i = 0; i < c; ++i) sums[i] += x[i];
+      for (int64_t i = 0; i < c; ++i) sums[i] += static_cast<double>(x[i]);
     } else {
 #pragma omp simd
-      for (int64_t i = 0; i < c; ++i) sums[i] += static_cast<double>(x[i]) * g[i];
+      for (int64_t i = 0; i < c; ++i) sums[i] += static_cast<double>(x[i]) * static_cast<double>(g[i]);
       g += c;
     }
   }
 }
 
 /// y = x scale + shift over rows; shift may be null.
-template <typename T>
+template <typename T, typename A>
 SAN_CLONES void scale_rows(const T* x, const T* scale, const T* shift, T* y, int64_t rows, int64_t c) {
   for (int64_t row = 0; row < rows; ++row, x += c, y += c) {
     if (shift == nullptr) {
 #pragma omp simd
-      for (int64_t i = 0; i < c; ++i) y[i] = x[i] * scale[i];
+      for (int64_t i = 0; i < c; ++i) y[i] = static_cast<T>(static_cast<A>(x[i]) * static_cast<A>(scale[i]));
     } else {
 #pragma omp simd
-      for (int64_t i = 0; i < c; ++i) y[i] = x[i] * scale[i] + shift[i];
+      for (int64_t i = 0; i < c; ++i)
+        y[i] = static_cast<T>(static_cast<A>(x[i]) * static_cast<A>(scale[i]) + static_cast<A>(shift[i]));
     }
   }
 }
-
-Tensor channels_last(const Tensor& x) { return x.contiguous(at::MemoryFormat::ChannelsLast); }
 
 AttentionSize size_of(const Tensor& x, const Tensor& squeeze) {
   return {x.size(0), x.size(2) * x.size(3), x.size(1), squeeze.size(0)};
@@ -60,7 +60,7 @@ AttentionSize size_of(const Tensor& x, const Tensor& squeeze) {
 /// (B, C): the mean of x over pixels, or the sum of x g where g is given.
 Tensor reduce_pixels(const Tensor& x, const Tensor& g, const AttentionSize& n) {
   Tensor out = at::empty({n.samples, n.channels}, x.options());
-  AT_DISPATCH_FLOATING_TYPES(x.scalar_type(), "attention_reduce", [&] {
+  AT_DISPATCH_FLOATING_TYPES_AND(at::kBFloat16, x.scalar_type(), "attention_reduce", [&] {
     const auto* xp = x.const_data_ptr<scalar_t>();
     const auto* gp = g.defined() ? g.const_data_ptr<scalar_t>() : nullptr;
     auto* op = out.mutable_data_ptr<scalar_t>();
@@ -80,8 +80,8 @@ Tensor reduce_pixels(const Tensor& x, const Tensor& g, const AttentionSize& n) {
 
 /// x scale + shift with (B, C) scale and shift; shift may be undefined.
 Tensor scale_pixels(const Tensor& x, const Tensor& scale, const Tensor& shift, const AttentionSize& n) {
-  Tensor y = at::empty_like(x, x.options(), at::MemoryFormat::ChannelsLast);
-  AT_DISPATCH_FLOATING_TYPES(x.scalar_type(), "attention_scale", [&] {
+  Tensor y = empty_channels_last(x);
+  AT_DISPATCH_FLOATING_TYPES_AND(at::kBFloat16, x.scalar_type(), "attention_scale", [&] {
     const auto* xp = x.const_data_ptr<scalar_t>();
     const auto* scales = scale.const_data_ptr<scalar_t>();
     const auto* shifts = shift.defined() ? shift.const_data_ptr<scalar_t>() : nullptr;
@@ -89,8 +89,8 @@ Tensor scale_pixels(const Tensor& x, const Tensor& scale, const Tensor& shift, c
     at::parallel_for(0, n.samples, 1, [&](int64_t begin, int64_t end) {
       for (int64_t b = begin; b < end; ++b) {
         const int64_t at = b * n.pixels * n.channels, row = b * n.channels;
-        scale_rows<scalar_t>(xp + at, scales + row, shifts == nullptr ? nullptr : shifts + row, yp + at,
-                             n.pixels, n.channels);
+        scale_rows<scalar_t, at::opmath_type<scalar_t>>(
+            xp + at, scales + row, shifts == nullptr ? nullptr : shifts + row, yp + at, n.pixels, n.channels);
       }
     });
   });
