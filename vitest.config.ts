@@ -9,6 +9,7 @@ export default defineConfig({
       {
         test: {
           name: 'unit',
+          globalSetup: './test/cache-folder.ts',
           include: ['test/unit/**/*.test.ts'],
           testTimeout: MINUTE / 2,
           sequence: { groupOrder: 0 },
@@ -19,6 +20,7 @@ export default defineConfig({
         // at a time, after the unit tests, since they use every core and some of them measure time.
         test: {
           name: 'native',
+          globalSetup: './test/cache-folder.ts',
           include: ['test/native/**/*.test.ts'],
           pool: 'forks',
           fileParallelism: false,

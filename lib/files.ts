@@ -80,7 +80,8 @@ async function attempt<T>(path: string, operation: () => Promise<T>): Promise<T>
   }
 }
 
-async function syncFolder(folder: string): Promise<void> {
+/** Makes the names in a folder safe, where its file system can. Throws what the file system throws. */
+export async function syncFolder(folder: string): Promise<void> {
   let handle: FileHandle | undefined;
   try {
     handle = await open(folder, 'r');
@@ -103,10 +104,15 @@ export async function ensureFolder(path: string): Promise<void> {
     await mkdir(path, { recursive: true });
     await access(path, constants.W_OK | constants.X_OK);
   } catch (error) {
-    const file = await fileOnPath(path);
+    const { file, folder } = await nearestOnPath(path);
+    // Made with its parents, a folder fails with "no such file" on a file system that cannot be written.
+    const denied = await access(folder, constants.W_OK | constants.X_OK).then(
+      () => undefined,
+      (cause: unknown) => cause,
+    );
     const reason =
       file === undefined
-        ? fileErrorReason(error)
+        ? fileErrorReason(denied ?? error)
         : file === path
           ? 'it is a file'
           : `${file} is a file, not a folder`;
@@ -114,11 +120,12 @@ export async function ensureFolder(path: string): Promise<void> {
   }
 }
 
-/** The nearest of `path` and its parents that is there, if that is not a folder. */
-async function fileOnPath(path: string): Promise<string | undefined> {
+/** The nearest of `path` and its parents that is there, as a folder, or as a file in the way. */
+async function nearestOnPath(path: string): Promise<{ file?: string; folder: string }> {
   for (let part = path; ; part = dirname(part)) {
     const found = await stat(part).catch(() => undefined);
-    if (found !== undefined) return found.isDirectory() ? undefined : part;
-    if (part === dirname(part)) return undefined;
+    if (found !== undefined)
+      return found.isDirectory() ? { folder: part } : { file: part, folder: dirname(part) };
+    if (part === dirname(part)) return { folder: part };
   }
 }

@@ -2,6 +2,13 @@
 export type { PresetName } from './config/presets.js';
 export type { Config, ConfigInput, MetricName } from './config/schema.js';
 export { createLoader } from './data/loader.js';
+export {
+  type PrepareControl,
+  type Prepared,
+  type PrepareOptions,
+  type PrepareProgress,
+  prepare,
+} from './data/prepared/prepare.js';
 export * from './errors.js';
 export {
   type Exported,

@@ -36,7 +36,7 @@ export async function longWork<T>(
   }
 }
 
-/** "reversing 512/60000  830/s  1 min 12 s left", once there is a rate. */
+/** "reversing 512/60000  830/s  1 min 12 s left", once there is a rate; without the end where `total` is 0, unknown. */
 export class Pace {
   private what = '';
   private began = 0;
@@ -53,12 +53,13 @@ export class Pace {
       this.began = this.now();
       this.from = done;
     }
-    if (total <= 1) return what;
+    if (total === 1 || (total === 0 && done === 0)) return what;
     const seconds = (this.now() - this.began) / 1000;
-    const head = `${what}  ${done}/${total}`;
+    const head = total === 0 ? `${what}  ${done}` : `${what}  ${done}/${total}`;
     if (seconds < SETTLED || done === this.from) return head;
     const perSecond = (done - this.from) / seconds;
-    return `${head}  ${rate(perSecond)}/s  ${duration((total - done) / perSecond)} left`;
+    const left = total === 0 ? '' : `  ${duration((total - done) / perSecond)} left`;
+    return `${head}  ${rate(perSecond)}/s${left}`;
   }
 }
 

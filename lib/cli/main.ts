@@ -1,6 +1,8 @@
 import yargs, { type Argv } from 'yargs';
 import { suggestion } from '../config/nearest.js';
 import { SanError, UsageError } from '../errors.js';
+import { cacheCommand } from './cache.js';
+import { dataCommand } from './data.js';
 import { evaluateCommand } from './evaluate.js';
 import { ExitStatus } from './exit-status.js';
 import { exportCommand } from './export.js';
@@ -8,6 +10,7 @@ import { generateCommand } from './generate.js';
 import { inspectCommand } from './inspect.js';
 import { interpolateCommand } from './interpolate.js';
 import { neighborsCommand } from './neighbors.js';
+import { prepareCommand } from './prepare.js';
 import { reconstructCommand } from './reconstruct.js';
 import { reverseCommand } from './reverse.js';
 import { schemaCommand } from './schema.js';
@@ -26,6 +29,9 @@ const COMMANDS = {
   neighbors: neighborsCommand,
   export: exportCommand,
   inspect: inspectCommand,
+  data: dataCommand,
+  prepare: prepareCommand,
+  cache: cacheCommand,
   setup: setupCommand,
   schema: schemaCommand,
 };
@@ -63,6 +69,9 @@ function parser(argv: readonly string[]): Argv {
     .command(COMMANDS.neighbors)
     .command(COMMANDS.export)
     .command(COMMANDS.inspect)
+    .command(COMMANDS.data)
+    .command(COMMANDS.prepare)
+    .command(COMMANDS.cache)
     .command(COMMANDS.setup)
     .command(COMMANDS.schema)
     .example('$0 train photos --out runs/photos', 'Train on a folder of images')

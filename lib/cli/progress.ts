@@ -1,6 +1,8 @@
 import { createLogUpdate } from 'log-update';
 import type { BeginTick, EndTick, StepsTick, Tick } from '../training/ticks.js';
 import { longDuration } from './format.js';
+import { Pace } from './long-work.js';
+import { skippedLines } from './skipped.js';
 import { asLine, fitted, type Part, stepsRows } from './steps-text.js';
 
 /** Tells a user how a training run goes on. */
@@ -14,8 +16,6 @@ export interface Reporter {
 
 /** Milliseconds between two lines when stderr is no terminal. */
 const PLAIN_INTERVAL = 10_000;
-/** Skipped files that are named on the terminal. */
-const SHOWN_SKIPPED = 3;
 /** Width of a terminal that does not tell its own. */
 const COLUMNS = 80;
 
@@ -48,6 +48,7 @@ interface Progress {
 
 class TextReporter implements Reporter {
   private readonly progress: Progress;
+  private readonly pace = new Pace();
   private latest: StepsTick | undefined;
 
   constructor(progress: Progress) {
@@ -56,8 +57,8 @@ class TextReporter implements Reporter {
 
   tick(tick: Tick): void {
     if (tick.type === 'load') {
-      if (tick.total > 0) {
-        this.progress.show([[{ text: `reading images  ${tick.done}/${tick.total}`, spare: 0 }]]);
+      if (tick.done > 0) {
+        this.progress.show([[{ text: this.pace.text('preparing images', tick.done, tick.total), spare: 0 }]]);
       }
     } else if (tick.type === 'note') {
       this.progress.say(tick.level === 'warning' ? `warning: ${tick.message}` : tick.message);
@@ -122,11 +123,7 @@ function plainLines(stream: NodeJS.WriteStream): Progress {
 function beginLines({ images, skipped, step, steps, checkpoint }: BeginTick): string[] {
   const lines = [`training on ${images} images for ${steps} steps`];
   if (checkpoint !== undefined) lines.push(`continuing from step ${step}, ${checkpoint}`);
-  if (skipped.length > 0) {
-    lines.push(`skipped ${skipped.length} files, listed with reasons in the run folder's skipped.jsonl:`);
-    lines.push(...skipped.slice(0, SHOWN_SKIPPED).map(({ path, reason }) => `  ${path}: ${reason}`));
-    if (skipped.length > SHOWN_SKIPPED) lines.push('  ...');
-  }
+  lines.push(...skippedLines(skipped, "the run folder's skipped.jsonl"));
   return lines;
 }
 

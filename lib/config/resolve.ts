@@ -1,4 +1,5 @@
 /** Several layers of settings into one checked config. */
+import type { z } from 'zod';
 import { ConfigError } from '../errors.js';
 import { type Architecture, DERIVED_FROM, deriveArchitecture } from './architecture.js';
 import { deriveAugmentation, isAugmentationKey } from './augmentation.js';
@@ -7,7 +8,14 @@ import { fieldOf, fields } from './fields.js';
 import { hint } from './hints.js';
 import { suggestion } from './nearest.js';
 import { PRESET_NAMES, presets } from './presets.js';
-import { type Config, type ConfigInput, type ConfigKey, configSchema } from './schema.js';
+import {
+  type Config,
+  type ConfigInput,
+  type ConfigKey,
+  configSchema,
+  type ImageFormat,
+  imageFormatSchema,
+} from './schema.js';
 
 export interface ConfigLayer {
   /** Where the values come from, for messages: a file's name; empty for flags and API options. */
@@ -38,30 +46,9 @@ export const resolveConfig = (layers: readonly ConfigLayer[]): Config => resolve
 
 /** The same, and where each value comes from. */
 export function resolveWithOrigins(layers: readonly ConfigLayer[]): ResolvedConfig {
-  const given = new Map<string, { value: unknown; source: string }>();
-  for (const { source, values } of layers) {
-    for (const [key, value] of Object.entries(values)) {
-      if (fieldOf(key) === undefined) throw unknownKey(key, source);
-      if (value !== undefined) given.set(key, { value, source });
-    }
-  }
-  const parsed = configSchema.safeParse(
-    Object.fromEntries([...given].map(([key, { value }]) => [key, value])),
-  );
-  if (!parsed.success) {
-    const wrong = new Set(parsed.error.issues.map((issue) => String(issue.path[0])));
-    const messages = [...wrong].map((key) => {
-      const { value, source } = given.get(key) ?? { value: undefined, source: '' };
-      return `${key} = ${show(value)}${inSource(source)}: expected ${fieldOf(key)?.expected}${hint(key, value)}`;
-    });
-    const [field = ''] = wrong;
-    throw new ConfigError(messages.join('; '), { field, value: given.get(field)?.value });
-  }
-  const config = inSchemaOrder({
-    ...parsed.data,
-    ...deriveArchitecture(parsed.data),
-    ...deriveAugmentation(parsed.data),
-  });
+  const given = gather(layers);
+  const data = parse(configSchema, given);
+  const config = inSchemaOrder({ ...data, ...deriveArchitecture(data), ...deriveAugmentation(data) });
   crossCheck(config);
   const origin = (key: ConfigKey): Origin => {
     const source = given.get(key)?.source;
@@ -71,6 +58,38 @@ export function resolveWithOrigins(layers: readonly ConfigLayer[]): ResolvedConf
   };
   const keys = Object.keys(config) as ConfigKey[];
   return { config, origins: new Map(keys.map((key) => [key, origin(key)])) };
+}
+
+/**
+ * The settings of pixels alone, by the same rules; no architecture has to fit them. Throws ConfigError as above.
+ */
+export const resolveImageFormat = (values: Readonly<Record<string, unknown>>): ImageFormat =>
+  parse(imageFormatSchema, gather([{ source: '', values }], Object.keys(imageFormatSchema.shape)));
+
+/** Value and source of each key that is given, of those that are `known`. */
+type Given = Map<string, { value: unknown; source: string }>;
+
+function gather(layers: readonly ConfigLayer[], known = fields.map(({ key }): string => key)): Given {
+  const given: Given = new Map();
+  for (const { source, values } of layers) {
+    for (const [key, value] of Object.entries(values)) {
+      if (!known.includes(key)) throw unknownKey(key, source, known);
+      if (value !== undefined) given.set(key, { value, source });
+    }
+  }
+  return given;
+}
+
+function parse<S extends z.ZodType>(schema: S, given: Given): z.output<S> {
+  const parsed = schema.safeParse(Object.fromEntries([...given].map(([key, { value }]) => [key, value])));
+  if (parsed.success) return parsed.data;
+  const wrong = new Set(parsed.error.issues.map((issue) => String(issue.path[0])));
+  const messages = [...wrong].map((key) => {
+    const { value, source } = given.get(key) ?? { value: undefined, source: '' };
+    return `${key} = ${show(value)}${inSource(source)}: expected ${fieldOf(key)?.expected}${hint(key, value)}`;
+  });
+  const [field = ''] = wrong;
+  throw new ConfigError(messages.join('; '), { field, value: given.get(field)?.value });
 }
 
 const inSchemaOrder = (config: Config): Config =>
@@ -92,8 +111,7 @@ export function presetLayer(name: string | number): ConfigLayer {
   return { source: `preset ${name}`, values };
 }
 
-function unknownKey(key: string, source: string): ConfigError {
-  const names = fields.map((field) => field.key);
+function unknownKey(key: string, source: string, names: readonly string[]): ConfigError {
   return new ConfigError(`unknown config key ${show(key)}${inSource(source)}${suggestion(key, names)}`, {
     field: key,
   });

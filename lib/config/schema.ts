@@ -46,6 +46,13 @@ const imageKeys = {
     .default('#ffffff')
     .describe('Colour under transparent pixels')
     .meta({ expected: 'a colour such as "#ffffff"' }),
+  crop: z
+    .enum(['cover', 'contain', 'stretch'])
+    .default('cover')
+    .describe(
+      'How an image becomes square: its middle, all of it with background around, or all of it pulled',
+    ),
+  maxPixels: whole(1, 1e12).default(100_000_000).describe('Larger images are skipped, in pixels'),
 };
 
 const augmentation = (low: number, high: number, description: string) =>
@@ -291,6 +298,16 @@ export const configSchema = z.strictObject({
 
 /** Settings as a user gives them: every key may be left out. */
 export type ConfigInput = z.input<typeof configSchema>;
+
+/** What decides the pixels that a data source becomes; the same keys everywhere. */
+export const imageFormatSchema = configSchema.pick({
+  imageSize: true,
+  imageChannels: true,
+  background: true,
+  crop: true,
+  maxPixels: true,
+});
+export type ImageFormat = z.output<typeof imageFormatSchema>;
 
 /** Settings with every default filled in and the architecture settled. */
 export type Config = z.output<typeof configSchema> & Architecture & AugmentationOptions;

@@ -2,6 +2,8 @@
 import sharp from 'sharp';
 import type { ImageFormat } from './decode.js';
 
+type TargetFormat = Pick<ImageFormat, 'imageSize' | 'imageChannels'>;
+
 /** Images [count, height, width, channels] of 8 bits, C-contiguous. */
 export interface RawImages {
   data: Uint8Array;
@@ -27,7 +29,7 @@ const BOX_SHRINK = 4;
  * row, as libvips itself does at the borders of a picture, so that no image shines into the next; and by so many rows
  * that each image begins at the same fraction of a target row.
  */
-export async function resizeImages(images: RawImages, format: ImageFormat): Promise<Uint8Array> {
+export async function resizeImages(images: RawImages, format: TargetFormat): Promise<Uint8Array> {
   const { count, channels } = images;
   const { imageSize, imageChannels } = format;
   const side = Math.min(images.height, images.width);
@@ -56,7 +58,7 @@ export async function resizeImages(images: RawImages, format: ImageFormat): Prom
   return resized.subarray(0, count * imageBytes);
 }
 
-async function resizeOneByOne(images: RawImages, format: ImageFormat): Promise<Uint8Array> {
+async function resizeOneByOne(images: RawImages, format: TargetFormat): Promise<Uint8Array> {
   const { data, count } = images;
   const bytes = data.length / count;
   const parts: Uint8Array[] = [];

@@ -55,6 +55,11 @@ export interface ImageSource {
    * whatever the size of the source. Throws DataError for a source that is damaged as a whole.
    */
   entries(options?: ReadOptions): AsyncIterable<SourceEntry>;
+  /**
+   * Where all images lie in the file at `path` as plain pixels [N, height, width, channels], without gaps, for those who
+   * would map it into memory.
+   */
+  mapped?: { offset: number; shape: [number, number, number, number] } | undefined;
   /** Files and folders that hold no images, known from the start. */
   skipped: readonly Skipped[];
 }

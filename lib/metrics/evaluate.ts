@@ -2,7 +2,7 @@ import { type LoadedCheckpoint, loadCheckpoint, networkTensors } from '../checkp
 import { suggestion } from '../config/nearest.js';
 import { resolveConfig } from '../config/resolve.js';
 import { type Config, type ConfigInput, type MetricName, modelOptions } from '../config/schema.js';
-import { loadImages } from '../data/dataset.js';
+import { openData, spreadRows } from '../data/dataset.js';
 import type { Skipped } from '../data/folder.js';
 import { SanError } from '../errors.js';
 import { requireWhole } from '../generation/checks.js';
@@ -75,13 +75,12 @@ export async function evaluate(options: EvaluateOptions, control: MeasureControl
   const { config: trained, ...checkpoint } = await loadCheckpoint(options.checkpoint, addon);
   const config = settings(trained, options);
   requireMeasurable(config);
-  const { images, skipped, hash } = await loadImages(options.data, {
-    imageSize: config.imageSize,
-    imageChannels: config.imageChannels,
-    background: config.background,
+  const set = await openData(options.data, config, {
     signal,
-    onProgress: (done, total) => onProgress?.('reading images', done, total),
+    onProgress: ({ done, total }) => onProgress?.('preparing images', done, total ?? 0),
   });
+  const { skipped, hash } = set;
+  const images = await spreadRows(set, config.metricCount);
   const { seed, threads, metricCount } = config;
   const evaluator = await Evaluator.create({ addon, images, dataHash: hash, config, ...control });
   try {

@@ -1,8 +1,9 @@
 /** Measures networks against one set of images, again and again as they are trained. */
+import { cacheFolder as defaultCacheFolder } from '../cache-folder.js';
 import { METRIC_NAMES, type MetricName } from '../config/schema.js';
 import { spread } from '../generation/grid.js';
 import type { Addon, FeatureBatch, ImageBatch } from '../native.js';
-import { defaultCacheFolder } from '../setup/fetch.js';
+
 import type { MeasureControl } from './blocks.js';
 import { type MetricConfig, needsExtractor, requireEnoughImages, requireMeasurable } from './catalogue.js';
 import { FeatureExtractor } from './features.js';
@@ -12,9 +13,9 @@ import type { MetricValues, Sampler } from './sampler.js';
 
 export interface EvaluatorOptions extends MeasureControl {
   addon: Addon;
-  /** The real images, 8-bit [N, S, S, C]; only those that are measured are kept. */
+  /** Real images, 8-bit [N, S, S, C]; of more than metricCount only those that are measured are kept. */
   images: ImageBatch;
-  /** SHA-256 of all of them: LoadedImages.hash. */
+  /** SHA-256 of all images of the data: PreparedSet.hash. */
   dataHash: string;
   config: MetricConfig;
   /** san-native's cache folder; default the user's own. */
@@ -22,7 +23,7 @@ export interface EvaluatorOptions extends MeasureControl {
 }
 
 /**
- * Made once for a run: it chooses up to metricCount real images, evenly spread over the data, loads the extractor and
+ * Made once for a run: it chooses up to metricCount real images, evenly spread over those given, loads the extractor and
  * takes the real images' features, or finds them in the cache. The generated images are metricCount (for swd as many
  * as there are real ones) from index 2^32 of the settings' seed on: the same latents each time, and none that a sample
  * grid shows. Holds native memory until dispose() when there is an extractor.

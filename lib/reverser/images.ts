@@ -1,14 +1,13 @@
 /** Images from any source that train() takes, at the network's size, in batches and by name. */
-import { readFile, stat } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import type { Config } from '../config/schema.js';
-import { loadImages } from '../data/dataset.js';
+import { openData, type PreparedSet, readRows } from '../data/dataset.js';
 import { decodeImage, UnusableImage } from '../data/decode.js';
-import { findImages, type Skipped } from '../data/folder.js';
+import type { Skipped } from '../data/folder.js';
 import { imageKind } from '../data/kind.js';
 import { DataError } from '../errors.js';
 import { fileErrorReason } from '../files.js';
 import type { MeasureControl } from '../metrics/blocks.js';
-import { imagesFrom } from '../metrics/blocks.js';
 import type { ImageBatch } from '../native.js';
 
 /** Images and what they are called in their source, one name an image. */
@@ -19,72 +18,59 @@ export interface NamedImages {
 
 const BATCH = 256;
 
+/** The images of a source as a network of these settings takes them, read where they lie prepared. */
 export class ImageReader {
-  private readonly all: NamedImages;
-  readonly skipped: readonly Skipped[];
-
+  private readonly set: PreparedSet;
+  private readonly names: readonly string[];
   private readonly control: MeasureControl;
 
-  private constructor(all: NamedImages, skipped: readonly Skipped[], control: MeasureControl) {
-    this.all = all;
+  private constructor(set: PreparedSet, control: MeasureControl) {
+    this.set = set;
+    this.names = set.names ?? Array.from({ length: set.shape[0] }, (_, i) => `row ${i}`);
     this.control = control;
-    this.skipped = skipped;
   }
 
-  static async open(
-    path: string,
-    { imageSize, imageChannels, background }: Config,
-    control: MeasureControl,
-  ): Promise<ImageReader> {
+  /** Throws what openData() throws. */
+  static async open(path: string, config: Config, control: MeasureControl): Promise<ImageReader> {
     const { signal, onProgress } = control;
-    const { images, skipped, source } = await loadImages(path, {
-      imageSize,
-      imageChannels,
-      background,
+    const set = await openData(path, config, {
       signal,
-      onProgress: (done, total) => onProgress?.('reading images', done, total),
+      onProgress: ({ done, total }) => onProgress?.('preparing images', done, total ?? 0),
     });
-    const unusable = new Set(skipped.map((entry) => entry.path));
-    const names =
-      source.kind === 'folder' && (await stat(path)).isDirectory()
-        ? (await findImages(path, signal)).images
-            .map((file) => file.path)
-            .filter((name) => !unusable.has(name))
-        : Array.from({ length: images.shape[0] }, (_, i) => `row ${i}`);
-    return new ImageReader({ images, names }, skipped, control);
+    return new ImageReader(set, control);
+  }
+
+  get skipped(): readonly Skipped[] {
+    return this.set.skipped;
   }
 
   /** All images in the order of the source, some at a time; `what` is being done with them. */
   async *batches(what: string): AsyncGenerator<NamedImages, void, void> {
-    const { images, names } = this.all;
+    const { names } = this;
     const { signal, onProgress } = this.control;
     for (let start = 0; start < names.length; start += BATCH) {
       signal?.throwIfAborted();
       onProgress?.(what, start, names.length);
-      const count = Math.min(BATCH, names.length - start);
-      yield { images: imagesFrom(images, start, count), names: names.slice(start, start + count) };
+      yield this.at(Array.from({ length: Math.min(BATCH, names.length - start) }, (_, i) => start + i));
     }
   }
 
+  /** Up to `count` images, evenly spread over the source. */
   async spread(count: number): Promise<NamedImages> {
-    const { names } = this.all;
-    const taken = Math.min(count, names.length);
-    return this.pick(
-      Array.from({ length: taken }, (_, i) => names[Math.floor((i * names.length) / taken)] as string),
-    );
+    const { length } = this.names;
+    const taken = Math.min(count, length);
+    return this.at(Array.from({ length: taken }, (_, i) => Math.floor((i * length) / taken)));
   }
 
+  /** The images of these names. */
   async pick(wanted: readonly string[]): Promise<NamedImages> {
-    const { images, names } = this.all;
-    const places = new Map(names.map((name, i) => [name, i]));
-    const [, ...item] = images.shape;
-    const size = item.reduce((a, b) => a * b, 1);
-    const data = new Uint8Array(wanted.length * size);
-    for (const [i, name] of wanted.entries()) {
-      const at = (places.get(name) as number) * size;
-      data.set(images.data.subarray(at, at + size), i * size);
-    }
-    return { images: { data, shape: [wanted.length, ...item] }, names: [...wanted] };
+    const places = new Map(this.names.map((name, i) => [name, i]));
+    return this.at(wanted.map((name) => places.get(name) as number));
+  }
+
+  private async at(indices: readonly number[]): Promise<NamedImages> {
+    const names = indices.map((index) => this.names[index] as string);
+    return { images: await readRows(this.set, indices), names };
   }
 }
 

@@ -4,7 +4,7 @@ import { configLayers } from '../config/layers.js';
 import type { PresetName } from '../config/presets.js';
 import { resolveConfig } from '../config/resolve.js';
 import { type Config, type ConfigInput, modelOptions } from '../config/schema.js';
-import type { LoadedImages } from '../data/dataset.js';
+import type { PreparedSet } from '../data/dataset.js';
 import { type Addon, loadAddon } from '../native.js';
 import {
   type MemoryEstimate,
@@ -24,7 +24,7 @@ import { RunFolder, stepOfCheckpoint } from './run-folder.js';
 import type { LoadTick } from './ticks.js';
 import { trainerOptions } from './trainer-options.js';
 
-/** As for train(); nothing is written, so that `out` is needed only with `resume`. */
+/** As for train(); nothing is written but the cache of prepared images, so that `out` is needed only with `resume`. */
 export interface DryRunOptions extends ConfigInput {
   /** Folder of images, searched recursively, or an IDX file. */
   data: string;
@@ -77,7 +77,8 @@ export interface DryRun {
 const MEASURED_STEPS = 3;
 
 /**
- * Reads the images and takes four steps with them, and tells what the whole run would take. Writes nothing.
+ * Reads the images and takes four steps with them, and tells what the whole run would take. Writes nothing but the cache of
+ * prepared images.
  *
  * Throws what train() throws before its first step; the signal's reason after an abort while images are read.
  */
@@ -87,7 +88,7 @@ export async function dryRun(options: DryRunOptions, control: DryRunControl = {}
   const config = resolveConfig(await configLayers({ frozen: run?.config, preset, config: file, keys }));
   const addon = loadAddon();
   const dataset = await loadUsable(data, config, control);
-  const images = dataset.images.shape[0];
+  const [images] = dataset.shape;
   const parts = parametersByPart(addon.parameters(modelOptions(config)));
   const total = sumOfParts(parts);
   const flops = stepFlops(config);
@@ -124,10 +125,12 @@ export async function loadUsable(
   data: string,
   config: Config,
   { signal, onLoad }: DryRunControl,
-): Promise<LoadedImages> {
+): Promise<PreparedSet> {
   const reading = readUsableImages(data, config, signal);
   let next = await reading.next();
-  for (; next.done !== true; next = await reading.next()) onLoad?.(next.value);
+  for (; next.done !== true; next = await reading.next()) {
+    if (next.value.type === 'load') onLoad?.(next.value);
+  }
   if (next.value === undefined) throw signal?.reason;
   return next.value;
 }
@@ -136,10 +139,10 @@ export async function loadUsable(
 async function measure(
   addon: Addon,
   config: Config,
-  { images }: LoadedImages,
+  dataset: PreparedSet,
   flops: StepFlops,
 ): Promise<number> {
-  const trainer = await addon.createTrainer({ ...trainerOptions(config), images });
+  const trainer = await addon.createTrainer({ ...trainerOptions(config), dataset: { path: dataset.path } });
   try {
     // LibTorch prepares its kernels in the first step.
     await trainer.run({ steps: 1 });

@@ -3,10 +3,10 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { type LoadedCheckpoint, stateOf } from '../checkpoint/checkpoint.js';
 import { type ConfigLayer, resolveConfig } from '../config/resolve.js';
 import type { Config } from '../config/schema.js';
-import { type LoadedImages, loadImages } from '../data/dataset.js';
+import { openData, type PreparedSet, type PrepareProgress, spreadRows } from '../data/dataset.js';
 import { ConfigError } from '../errors.js';
 import { ensureFolder, writeFileAtomic } from '../files.js';
-import { encodeGrid, spread } from '../generation/grid.js';
+import { encodeGrid } from '../generation/grid.js';
 import { Evaluator } from '../metrics/evaluator.js';
 import { type Addon, loadAddon } from '../native.js';
 import { describeSession, recordSession } from './environment.js';
@@ -26,7 +26,7 @@ import { RECONSTRUCTED } from './pictures.js';
 import { findRun, requireSameData } from './resume.js';
 import { startingPoint } from './roll-back.js';
 import { RunFolder } from './run-folder.js';
-import type { EndTick, LoadTick, Tick } from './ticks.js';
+import type { EndTick, LoadTick, NoteTick, Tick } from './ticks.js';
 import { trainerOptions } from './trainer-options.js';
 
 /** Milliseconds between two ticks while images are read. */
@@ -45,7 +45,7 @@ export interface Plan {
 /** Yields the ticks until training begins; gives what the training loop needs, or undefined when all is said. */
 type Preparation = AsyncGenerator<Tick, LoopOptions | undefined, void>;
 
-/** A new run. Until its data is in memory nothing is written, so that a wrong path leaves no folder behind. */
+/** A new run. Until its data is ready nothing is written to its folder, so that a wrong path leaves no folder behind. */
 export async function* beginRun(out: string, plan: Plan): Preparation {
   const { data, layers, initFrom, control, lock } = plan;
   const config = resolveConfig(layers);
@@ -109,7 +109,7 @@ const abortedEnd = ({ steps }: Config, from?: LoadedCheckpoint): EndTick => ({
 interface SetUpOptions {
   addon: Addon;
   config: Config;
-  dataset: LoadedImages;
+  dataset: PreparedSet;
   folder: RunFolder;
   signal: AbortSignal | undefined;
   checkpoint?: LoadedCheckpoint | undefined;
@@ -119,23 +119,25 @@ interface SetUpOptions {
   wrote?: string[];
 }
 
-/** Writes the run's first files and sets up the trainer, which then holds the only copies of images and state. */
+/** Writes the run's first files and sets up the trainer, which maps the images and holds the only copy of the state. */
 async function* setUp(options: SetUpOptions): Preparation {
   const { addon, config, folder, signal, checkpoint, weights, wrote = [] } = options;
-  const { images, skipped, hash: dataHash, source } = options.dataset;
+  const { dataset } = options;
+  const { skipped, hash: dataHash, source } = dataset;
+  const [imageCount] = dataset.shape;
   await folder.begin(config, skipped);
   const session = await describeSession({
     info: addon.info(),
-    data: { path: source.path, images: images.shape[0], hash: dataHash },
+    data: { path: source.path, images: imageCount, hash: dataHash },
     step: checkpoint?.step ?? 0,
     threads: config.threads,
   });
   await recordSession(folder.environment, session);
   const real = folder.sample('real');
-  await writeFileAtomic(real, [await encodeGrid(spread(images, config.sampleCount))]);
+  await writeFileAtomic(real, [await encodeGrid(await spreadRows(dataset, config.sampleCount))]);
   yield {
     type: 'begin',
-    images: images.shape[0],
+    images: imageCount,
     skipped,
     steps: config.steps,
     step: checkpoint?.step ?? 0,
@@ -154,7 +156,7 @@ async function* setUp(options: SetUpOptions): Preparation {
   const trainer = await addon
     .createTrainer({
       ...trainerOptions(config),
-      images,
+      dataset: { path: dataset.path },
       ...(faults && { faults }),
       ...(state && { state }),
     })
@@ -168,7 +170,7 @@ async function* setUp(options: SetUpOptions): Preparation {
     config,
     folder,
     dataHash,
-    images: spread(images, RECONSTRUCTED),
+    images: await spreadRows(dataset, RECONSTRUCTED),
     initialState: () => initialState({ folder, config, addon }),
     from: checkpoint && startingPoint(checkpoint),
   };
@@ -177,7 +179,8 @@ async function* setUp(options: SetUpOptions): Preparation {
 /** What measures the metrics; undefined in a run without. Its native memory is the caller's to free. */
 async function createEvaluator({ addon, config, dataset, signal }: SetUpOptions) {
   if (config.metricEvery === 0 || config.metrics.length === 0) return undefined;
-  const { images, hash: dataHash } = dataset;
+  const images = await spreadRows(dataset, config.metricCount);
+  const { hash: dataHash } = dataset;
   return Evaluator.create({ addon, images, dataHash, config, signal }).catch((error: unknown) => {
     if (signal?.aborted) return undefined;
     throw error;
@@ -189,9 +192,9 @@ export async function* readUsableImages(
   data: string,
   config: Config,
   signal: AbortSignal | undefined,
-): AsyncGenerator<LoadTick, LoadedImages | undefined, void> {
+): AsyncGenerator<LoadTick | NoteTick, PreparedSet | undefined, void> {
   const dataset = yield* readImages(data, config, signal);
-  const count = dataset?.images.shape[0] ?? config.batchSize;
+  const count = dataset?.shape[0] ?? config.batchSize;
   if (count >= config.batchSize) return dataset;
   throw new ConfigError(
     `batchSize = ${config.batchSize} is larger than the number of usable images, ${count}; lower it or add images`,
@@ -203,19 +206,20 @@ async function* readImages(
   data: string,
   config: Config,
   signal: AbortSignal | undefined,
-): AsyncGenerator<LoadTick, LoadedImages | undefined, void> {
-  const { imageSize, imageChannels, background } = config;
+): AsyncGenerator<LoadTick | NoteTick, PreparedSet | undefined, void> {
   const left = new AbortController();
   const signals = signal === undefined ? [left.signal] : [left.signal, signal];
-  let progress = { done: 0, total: 0 };
+  const notes: NoteTick[] = [];
+  let progress: PrepareProgress = { done: 0, images: 0, skipped: 0 };
   let settled = false;
-  const loading = loadImages(data, {
-    imageSize,
-    imageChannels,
-    background,
+  const loading = openData(data, config, {
     signal: AbortSignal.any(signals),
-    onProgress: (done: number, total: number) => {
-      progress = { done, total };
+    onProgress: (now) => {
+      progress = now;
+    },
+    onWait: (process) => {
+      const message = `process ${process} is preparing the same images; waiting for it`;
+      notes.push({ type: 'note', level: 'info', message });
     },
   }).finally(() => {
     settled = true;
@@ -224,7 +228,9 @@ async function* readImages(
   loading.catch(() => {});
   try {
     while (!settled) {
-      yield { type: 'load', ...progress };
+      yield* notes.splice(0);
+      const { done, total = 0 } = progress;
+      yield { type: 'load', done, total };
       await Promise.race([loading, delay(LOAD_TICK, undefined, { ref: false })]);
     }
     return await loading;

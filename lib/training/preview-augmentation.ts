@@ -21,10 +21,10 @@ export async function previewAugmentation(
 ): Promise<Buffer> {
   const { data, preset, config: file, ...keys } = options;
   const config = resolveConfig(await configLayers({ preset, config: file, keys }));
-  const { images } = await loadUsable(data, config, control);
-  const common = { images, seed: config.seed, batchSize: config.batchSize };
-  const count = Math.min(ROWS, images.shape[0]);
-  const indices = Array.from({ length: count }, (_, i) => Math.floor((i * images.shape[0]) / count));
+  const { path, shape } = await loadUsable(data, config, control);
+  const common = { dataset: { path }, seed: config.seed, batchSize: config.batchSize };
+  const count = Math.min(ROWS, shape[0]);
+  const indices = Array.from({ length: count }, (_, i) => Math.floor((i * shape[0]) / count));
   const columns = await withLoader(common, async (plain) => [await plain.images({ epoch: 0, indices })]);
   await withLoader({ ...common, augmentation: augmentationOptions(config) }, async (loader) => {
     for (let epoch = 0; epoch < EPOCHS; epoch++) columns.push(await loader.images({ epoch, indices }));

@@ -2,6 +2,7 @@ import { configLayers } from '../config/layers.js';
 import type { PresetName } from '../config/presets.js';
 import type { ConfigInput } from '../config/schema.js';
 import { ConfigError } from '../errors.js';
+import type { FileLock } from '../file-lock.js';
 import { type Log, logged } from './log.js';
 import { trainingLoop } from './loop.js';
 import { beginRun, continueRun } from './prepare.js';
@@ -63,7 +64,7 @@ async function* allTicks(options: TrainOptions, control: TrainControl): AsyncGen
   const found = resume ? await RunFolder.find(out) : undefined;
   if (resume && found === undefined)
     yield { type: 'note', level: 'info', message: `there is no run in ${out} yet; beginning one` };
-  let held: RunLock | undefined;
+  let held: FileLock | undefined;
   const lock = async () => {
     held = await RunLock.take(out);
   };

@@ -8,7 +8,7 @@ import {
 import type { TrainerOptions } from '../native.js';
 
 /** What a trainer takes from the settings; images and state are the caller's. */
-export function trainerOptions(config: Config): Omit<TrainerOptions, 'images' | 'state'> {
+export function trainerOptions(config: Config): Omit<TrainerOptions, 'dataset' | 'images' | 'state'> {
   const { seed, batchSize, threads } = config;
   return {
     model: modelOptions(config),

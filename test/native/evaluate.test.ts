@@ -16,7 +16,7 @@ let folder = '';
 const cli = (...args: string[]): Promise<Outcome> =>
   runNode(`
     process.chdir(${JSON.stringify(folder)});
-    process.env.XDG_CACHE_HOME = ${JSON.stringify(join(folder, 'cache'))};
+    process.env.SAN_NATIVE_CACHE = ${JSON.stringify(join(folder, 'cache'))};
     const { main } = await import(${JSON.stringify(`${root}dist/lib/cli/main.js`)});
     process.exitCode = await main(${JSON.stringify(args)});
   `);
@@ -72,8 +72,9 @@ test('the API measures what San reverses and decodes', async () => {
     process.chdir(${JSON.stringify(folder)});
     const { metrics } = await evaluate({ checkpoint: 'run', data: 'photos', metrics: ['reconstruction'] });
     const san = await San.load('run');
-    const { loadImages } = await import(${JSON.stringify(`${root}dist/lib/data/dataset.js`)});
-    const { images } = await loadImages('photos', san.config);
+    const { openData, readRows } = await import(${JSON.stringify(`${root}dist/lib/data/dataset.js`)});
+    const set = await openData('photos', san.config);
+    const images = await readRows(set, Array.from({ length: set.shape[0] }, (_, i) => i));
     const { data } = await san.decode(await san.reverse(images));
     let sum = 0;
     for (let i = 0; i < data.length; i++) sum += ((data[i] - images.data[i]) / 127.5) ** 2;
@@ -101,6 +102,6 @@ test('an extractor gives all nine metrics, and its features of real images are k
   expect(generatedCount).toBe(40);
   expect(metrics.fd).toBeGreaterThan(0);
   expect(metrics.precision).toBeLessThanOrEqual(1);
-  expect(readdirSync(join(folder, 'cache/san-native/features'))).toHaveLength(1);
+  expect(readdirSync(join(folder, 'cache/features'))).toHaveLength(1);
   expect((await cli(...args)).stdout).toBe(first.stdout);
 });

@@ -37,6 +37,7 @@ export async function openNpy(path: string, options: PixelFileOptions): Promise<
     count,
     fingerprint: fingerprintOf('npy', [facts]),
     skipped: [],
+    ...(!gzipped && { mapped: { offset: bytes, shape: [count, height, width, channels] as const } }),
     entries: (read) => readRecords(records, read),
   };
 }

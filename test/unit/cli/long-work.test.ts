@@ -14,6 +14,9 @@ describe('Pace', () => {
     expect(pace.text('computing', 0, 1)).toBe('computing');
     now = 3000;
     expect(pace.text('reading', 50, 100)).toBe('reading  50/100');
+    expect(pace.text('unpacking', 0, 0)).toBe('unpacking');
+    now = 5000;
+    expect(pace.text('unpacking', 40, 0)).toBe('unpacking  40  20/s');
   });
 });
 

@@ -49,7 +49,7 @@ describe('a wrong command line', () => {
     ['frobnicate', 'unknown command frobnicate'],
     [
       '--lamda 3',
-      'a command is missing: train, generate, evaluate, reverse, reconstruct, interpolate, score, neighbors, export, inspect, setup, schema',
+      'a command is missing: train, generate, evaluate, reverse, reconstruct, interpolate, score, neighbors, export, inspect, data, prepare, cache, setup, schema',
     ],
     ['train', 'an argument is missing: san-native train <data>'],
     ['train photos', 'the flag --out is missing'],

@@ -1,37 +1,37 @@
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { chmod, mkdir, symlink, writeFile } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import sharp from 'sharp';
 import { describe, expect, it } from 'vitest';
-import { loadImages } from '../../../lib/data/dataset.js';
+import { type CacheControl, type ImageFormat, openData, readRows } from '../../../lib/data/dataset.js';
 import { DataError } from '../../../lib/errors.js';
-import { temporaryFolder } from '../support/temporary.js';
+import { folderOf, shade } from './prepared/support.js';
 
-const FORMAT = { imageSize: 4, imageChannels: 1, background: '#ffffff' } as const;
+const FORMAT: ImageFormat = {
+  imageSize: 4,
+  imageChannels: 1,
+  background: '#ffffff',
+  crop: 'cover',
+  maxPixels: 1e8,
+};
 const NO_IMAGE = 'it is not an image of a known kind (PNG, JPEG, WebP, GIF, AVIF, TIFF)';
 
-/** A PNG of one shade of grey, by which it is known again. */
-function shade(value: number): Promise<Buffer> {
-  const pixels = new Uint8Array(64).fill(value);
-  return sharp(pixels, { raw: { width: 8, height: 8, channels: 1 } })
-    .png()
-    .toBuffer();
-}
-
-/** A folder with these files; a number stands for a picture of that shade. */
-async function folderOf(files: Record<string, number | string | Uint8Array>): Promise<string> {
-  const root = await temporaryFolder();
-  for (const [path, content] of Object.entries(files)) {
-    await mkdir(dirname(join(root, path)), { recursive: true });
-    await writeFile(join(root, path), typeof content === 'number' ? await shade(content) : content);
-  }
-  return root;
+/** What becomes of a source, with all of its pixels. */
+async function load(path: string, format: ImageFormat = FORMAT, control: CacheControl = {}) {
+  const set = await openData(path, format, control);
+  return {
+    ...set,
+    images: await readRows(
+      set,
+      Array.from({ length: set.shape[0] }, (_, i) => i),
+    ),
+  };
 }
 
 /** The shades of the images in order; each image must be of one shade. */
 async function shades(root: string): Promise<number[]> {
-  const { images } = await loadImages(root, FORMAT);
+  const { images } = await load(root, FORMAT);
   const [count, ...rest] = images.shape;
   expect(rest).toEqual([4, 4, 1]);
   expect(images.data.length).toBe(count * 16);
@@ -43,7 +43,7 @@ async function shades(root: string): Promise<number[]> {
 }
 
 async function failure(source: string): Promise<DataError> {
-  const caught = await loadImages(source, FORMAT).catch((error) => error);
+  const caught = await load(source, FORMAT).catch((error) => error);
   expect(caught).toBeInstanceOf(DataError);
   expect(caught.message).toContain(source);
   expect(caught.message).not.toContain('\n');
@@ -81,7 +81,7 @@ describe('a folder of images', () => {
       'cut.png': (await shade(30)).subarray(0, 60),
     });
     expect(await shades(root)).toEqual([20, 10]);
-    const { skipped, source } = await loadImages(root, FORMAT);
+    const { skipped, source } = await load(root, FORMAT);
     expect(skipped).toEqual([
       { path: 'cut.png', reason: 'it is damaged, cut short or an unsupported sort of PNG' },
       { path: 'drawing.svg', reason: NO_IMAGE },
@@ -107,7 +107,7 @@ describe('a folder of images', () => {
       '._a.png': 'x',
     });
     expect(await shades(root)).toEqual([1]);
-    expect((await loadImages(root, FORMAT)).skipped).toEqual([]);
+    expect((await load(root, FORMAT)).skipped).toEqual([]);
   });
 
   it('may be hidden itself, or a link', async () => {
@@ -132,7 +132,7 @@ describe('a folder of images', () => {
     await symlink('circle', join(root, 'circle'));
     // a/b/c.png by its real path, linked.png, then outside/2.png and outside/x/1.png once, z.png.
     expect(await shades(root)).toEqual([10, 20, 31, 30, 20]);
-    expect((await loadImages(root, FORMAT)).skipped).toEqual([
+    expect((await load(root, FORMAT)).skipped).toEqual([
       { path: 'broken.png', reason: 'no such file or folder' },
       { path: 'circle', reason: 'its symbolic links run in a circle' },
     ]);
@@ -142,7 +142,7 @@ describe('a folder of images', () => {
     const root = await folderOf({ 'a.png': 1 });
     execFileSync('mkfifo', [join(root, 'pipe.png')]);
     await symlink('/dev/zero', join(root, 'zero.png'));
-    expect((await loadImages(root, FORMAT)).skipped).toEqual([
+    expect((await load(root, FORMAT)).skipped).toEqual([
       { path: 'pipe.png', reason: 'it is neither a file nor a folder' },
       { path: 'zero.png', reason: 'it is neither a file nor a folder' },
     ]);
@@ -152,7 +152,7 @@ describe('a folder of images', () => {
     const root = await folderOf({ 'a.png': 1, 'b.png': 2, 'c/d.png': 3 });
     await chmod(join(root, 'b.png'), 0);
     await chmod(join(root, 'c'), 0);
-    const { skipped } = await loadImages(root, FORMAT);
+    const { skipped } = await load(root, FORMAT);
     await chmod(join(root, 'c'), 0o700);
     expect(skipped).toEqual([
       { path: 'b.png', reason: 'permission denied' },
@@ -162,9 +162,10 @@ describe('a folder of images', () => {
 
   it('tells how far it is', async () => {
     const root = await folderOf({ a: 1, b: 2, c: 'x', d: (await shade(3)).subarray(0, 60) });
-    const seen: [number, number][] = [];
-    await loadImages(root, { ...FORMAT, onProgress: (done, total) => seen.push([done, total]) });
+    const seen: [number, number | undefined][] = [];
+    await load(root, FORMAT, { onProgress: ({ done, total }) => seen.push([done, total]) });
     expect(seen).toEqual([
+      [0, 3],
       [1, 3],
       [2, 3],
       [3, 3],
@@ -175,14 +176,14 @@ describe('a folder of images', () => {
     const root = await folderOf(Object.fromEntries(Array.from({ length: 60 }, (_, i) => [`${i}`, i])));
     const reason = new Error('enough');
     const before = AbortSignal.abort(reason);
-    await expect(loadImages(root, { ...FORMAT, signal: before })).rejects.toBe(reason);
+    await expect(load(root, FORMAT, { signal: before })).rejects.toBe(reason);
     const controller = new AbortController();
     let last = 0;
-    const onProgress = (done: number) => {
+    const onProgress = ({ done }: { done: number }) => {
       last = done;
       if (done === 5) controller.abort(reason);
     };
-    await expect(loadImages(root, { ...FORMAT, signal: controller.signal, onProgress })).rejects.toBe(reason);
+    await expect(load(root, FORMAT, { signal: controller.signal, onProgress })).rejects.toBe(reason);
     expect(last).toBeLessThan(30);
   });
 
@@ -196,7 +197,7 @@ describe('a folder of images', () => {
     let ticks = 0;
     const timer = setInterval(() => ticks++, 5);
     const start = performance.now();
-    await loadImages(root, FORMAT);
+    await load(root, FORMAT);
     const elapsed = performance.now() - start;
     clearInterval(timer);
     // Each picture takes some 80 ms: a timer that had to wait for them would run that seldom.
@@ -241,23 +242,23 @@ describe('data that cannot be used', () => {
 describe('the hash of the data', () => {
   it('is that of shape and pixels, wherever they come from', async () => {
     const root = await folderOf({ a: 3, b: 9 });
-    const { hash } = await loadImages(root, FORMAT);
+    const { hash } = await load(root, FORMAT);
     const pixels = Buffer.concat([Buffer.alloc(16, 3), Buffer.alloc(16, 9)]);
     expect(hash).toBe(createHash('sha256').update('2x4x4x1\n').update(pixels).digest('hex'));
     const header = Buffer.from([0, 0, 8, 3, 0, 0, 0, 2, 0, 0, 0, 4, 0, 0, 0, 4]);
     const file = join(root, 'idx');
     await writeFile(file, Buffer.concat([header, pixels]));
-    const fromFile = await loadImages(file, FORMAT);
+    const fromFile = await load(file, FORMAT);
     expect(fromFile.hash).toBe(hash);
-    expect(fromFile).toMatchObject({ skipped: [], source: { kind: 'idx', path: file } });
+    expect(fromFile).toMatchObject({ skipped: [], source: { kind: 'IDX', path: file } });
   });
 
   it('changes with the order and with the shape', async () => {
     const hashes = await Promise.all([
-      loadImages(await folderOf({ a: 3, b: 9 }), FORMAT),
-      loadImages(await folderOf({ a: 9, b: 3 }), FORMAT),
-      loadImages(await folderOf({ a: 3, b: 9 }), { ...FORMAT, imageSize: 2 }),
-      loadImages(await folderOf({ a: 3, b: 9 }), { ...FORMAT, imageChannels: 3 }),
+      load(await folderOf({ a: 3, b: 9 }), FORMAT),
+      load(await folderOf({ a: 9, b: 3 }), FORMAT),
+      load(await folderOf({ a: 3, b: 9 }), { ...FORMAT, imageSize: 2 }),
+      load(await folderOf({ a: 3, b: 9 }), { ...FORMAT, imageChannels: 3 }),
     ]);
     expect(new Set(hashes.map(({ hash }) => hash)).size).toBe(4);
   });

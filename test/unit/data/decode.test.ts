@@ -1,6 +1,6 @@
 import sharp, { type Sharp } from 'sharp';
 import { describe, expect, it } from 'vitest';
-import { decodeImage, type ImageFormat, UnusableImage } from '../../../lib/data/decode.js';
+import { convertPixels, decodeImage, type ImageFormat, UnusableImage } from '../../../lib/data/decode.js';
 import { type ImageKind, imageKind } from '../../../lib/data/kind.js';
 
 const SIZE = 16;
@@ -12,12 +12,14 @@ function decoded(file: Uint8Array, format: Partial<ImageFormat> = {}): Promise<U
     imageSize: SIZE,
     imageChannels: 3,
     background: '#ffffff',
+    crop: 'cover',
+    maxPixels: 1e8,
     ...format,
   });
 }
 
-async function reason(file: Uint8Array): Promise<string> {
-  const caught = await decoded(file).catch((error) => error);
+async function reason(file: Uint8Array, format: Partial<ImageFormat> = {}): Promise<string> {
+  const caught = await decoded(file, format).catch((error) => error);
   expect(caught).toBeInstanceOf(UnusableImage);
   return caught.message;
 }
@@ -171,6 +173,61 @@ describe('the centred square of an image', () => {
     expect(distance(at(12, 12), YELLOW)).toBeLessThan(6);
     const dot = await decoded(await raw(Uint8Array.from(RED), 1, 1, 3).png().toBuffer());
     expect(distance(dot, plain(RED))).toBe(0);
+  });
+});
+
+describe('an image that is not square', () => {
+  /** Three stripes of 16 pixels side by side. */
+  const stripes = () => {
+    const pixels = new Uint8Array(48 * 16 * 3);
+    for (let i = 0; i < 48 * 16; i++)
+      pixels.set([RED, BLUE, GREEN][Math.floor((i % 48) / 16)] as Colour, i * 3);
+    return pixels;
+  };
+  const at = (pixels: Uint8Array, x: number, y: number) => [
+    ...pixels.subarray((y * 48 + x) * 3, (y * 48 + x) * 3 + 3),
+  ];
+  const format = { imageSize: 48, background: '#010203' };
+
+  it.each(['png', 'jpeg', 'webp'] as const)('is fitted whole or pulled, as asked: %s', async (kind) => {
+    const file = await raw(stripes(), 48, 16, 3)
+      [kind]({ quality: 100, lossless: true, chromaSubsampling: '4:4:4' })
+      .toBuffer();
+    const near = (a: number[], b: readonly number[]) =>
+      expect(distance(Uint8Array.from(a), b)).toBeLessThan(8);
+    const contained = await decoded(file, { ...format, crop: 'contain' });
+    near(at(contained, 8, 24), RED);
+    near(at(contained, 24, 24), BLUE);
+    near(at(contained, 40, 24), GREEN);
+    for (const y of [0, 15, 32, 47]) expect(at(contained, 24, y)).toEqual([1, 2, 3]);
+    const stretched = await decoded(file, { ...format, crop: 'stretch' });
+    for (const y of [1, 24, 46]) {
+      near(at(stretched, 8, y), RED);
+      near(at(stretched, 40, y), GREEN);
+    }
+  });
+
+  it('is treated alike as plain pixels', async () => {
+    const pixels = { data: stripes(), width: 48, height: 16, channels: 3 as const };
+    const file = await raw(stripes(), 48, 16, 3).png().toBuffer();
+    for (const crop of ['cover', 'contain', 'stretch'] as const) {
+      for (const imageChannels of [1, 3] as const) {
+        const all = { maxPixels: 1e8, background: '#ffffff', imageSize: 20, imageChannels, crop };
+        expect(String(await convertPixels(pixels, all))).toBe(String(await decodeImage(file, 'PNG', all)));
+      }
+    }
+    const clear = { data: Uint8Array.of(200, 0, 0, 0), width: 1, height: 1, channels: 4 as const };
+    const one = {
+      maxPixels: 1,
+      background: '#0a141e',
+      imageSize: 1,
+      imageChannels: 3,
+      crop: 'cover',
+    } as const;
+    expect([...(await convertPixels(clear, one))]).toEqual([10, 20, 30]);
+    await expect(convertPixels({ ...clear, width: 2, data: new Uint8Array(8) }, one)).rejects.toThrow(
+      '(maxPixels)',
+    );
   });
 });
 
@@ -378,8 +435,34 @@ describe('a damaged image', () => {
     await decoded(file);
     for (const part of [0.1, 0.5, 0.9, 0.99]) {
       const cut = file.subarray(0, Math.floor(file.length * part));
-      expect(await reason(cut)).toMatch(/^it is damaged, cut short or an unsupported sort of \w+$/);
+      expect(await reason(cut)).toMatch(
+        /^it is (cut short|damaged, cut short or an unsupported sort of \w+)$/,
+      );
     }
+  });
+
+  it.each([
+    ['JPEG', {}],
+    ['progressive JPEG', { progressive: true }],
+  ])('is refused when an end was put behind the part of a %s that is left', async (_, options) => {
+    const file = await noisy().jpeg(options).toBuffer();
+    const parts = [0.3, 0.5, 0.7, 0.9].map((part) => file.subarray(0, Math.floor(file.length * part)));
+    // Many at a time: what is said of one is not to be said of another.
+    const cut = parts.map((part) => reason(Buffer.concat([part, Buffer.from([0xff, 0xd9])])));
+    const whole = parts.map(() => decoded(file));
+    expect(await Promise.all(cut)).toEqual(parts.map(() => 'it is cut short'));
+    expect(new Set((await Promise.all(whole)).map(String)).size).toBe(1);
+  });
+
+  it('is used when its pixels are complete and only the end of the file is missing', async () => {
+    const file = await noisy().png().toBuffer();
+    const withoutEnd = file.subarray(0, -12);
+    expect(String(await decoded(withoutEnd))).toBe(String(await decoded(file)));
+    // Oddities that harm no pixel: a byte too many before a marker of a JPEG, bytes behind its end.
+    const jpeg = await noisy().jpeg().toBuffer();
+    expect(String(await decoded(Buffer.concat([jpeg, Buffer.from('more')])))).toBe(
+      String(await decoded(jpeg)),
+    );
   });
 
   it('is refused when a checksum is wrong', async () => {
@@ -394,7 +477,10 @@ describe('a damaged image', () => {
     file.writeUInt32BE(100_000, 16);
     file.writeUInt32BE(100_000, 20);
     file.writeUInt32BE(crc32(file.subarray(12, 29)), 29);
-    expect(await reason(file)).toBe('it has 100000×100000 pixels; at most 100 million are read');
+    expect(await reason(file)).toBe('it has 100000×100000 pixels; at most 100 million are read (maxPixels)');
+    expect(await reason(await solid(RED).png().toBuffer(), { maxPixels: SIZE * SIZE - 1 })).toContain(
+      '(maxPixels)',
+    );
   });
 });
 

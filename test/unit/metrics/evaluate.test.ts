@@ -24,7 +24,7 @@ beforeEach(() => {
 /** A checkpoint and four images, one of them in a file that is none. */
 async function prepared(values: ConfigInput = {}) {
   const folder = await temporaryFolder();
-  vi.stubEnv('XDG_CACHE_HOME', join(folder, 'cache'));
+  vi.stubEnv('SAN_NATIVE_CACHE', join(folder, 'cache'));
   const checkpoint = join(folder, 'san.safetensors');
   const config = resolveConfig([
     { source: '', values: { imageSize: 16, baseWidth: 4, maxWidth: 8, seed: 5, ...values } },

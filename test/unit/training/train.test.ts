@@ -78,7 +78,7 @@ describe('train', () => {
     expect(fake.trainerOptions[0]).toMatchObject({
       batchSize: 2,
       seed: 1,
-      images: { shape: [5, 16, 16, 3] },
+      dataset: { path: expect.stringMatching(/\.npy$/) },
     });
     expect(fake.trainerOptions[0]).not.toHaveProperty('threads');
   });

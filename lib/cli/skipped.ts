@@ -1,0 +1,15 @@
+import type { Skipped } from '../data/folder.js';
+
+/** Skipped files that are named. */
+const SHOWN = 3;
+
+/** A few lines on what could not be used; none where there was nothing. `list` is where all of it stands. */
+export function skippedLines(skipped: readonly Skipped[], list: string): string[] {
+  if (skipped.length === 0) return [];
+  const shown = skipped.slice(0, SHOWN).map(({ path, reason }) => `  ${path}: ${reason}`);
+  return [
+    `skipped ${skipped.length} files, listed with reasons in ${list}:`,
+    ...shown,
+    ...(skipped.length > SHOWN ? ['  ...'] : []),
+  ];
+}

@@ -1,0 +1,140 @@
+/**
+ * Locks between processes. A lock is a file that names its process, so that after a kill the next one need not wait: a process that is gone on this machine holds nothing. Of one on another machine, or in another container,
+ * only the file's age tells; it is renewed while the run lives.
+ *
+ * Not proper-lockfile: its locks carry no owner, so what a killed process has locked would stay so until the lock's time is up.
+ */
+import { link, readFile, readlink, rename, rm, stat, utimes, writeFile } from 'node:fs/promises';
+import { hostname } from 'node:os';
+import { dirname } from 'node:path';
+import { OutputError } from './errors.js';
+import { fileErrorReason, temporaryIn } from './files.js';
+
+/** Milliseconds between two renewals, and age from which a lock of elsewhere is abandoned. */
+const RENEWAL = 5_000;
+const ABANDONED = 30_000;
+
+/** A living process has the lock. */
+export class LockHeld extends Error {
+  readonly owner: { pid: number; host: string };
+
+  constructor(owner: { pid: number; host: string }) {
+    super(`locked by process ${owner.pid} on ${owner.host}`);
+    this.owner = owner;
+  }
+}
+
+interface Owner {
+  pid: number;
+  host: string;
+  /** Where process numbers mean the same: this boot of the machine, this container. */
+  place: string;
+  /** When the process began, since numbers are used again. */
+  began: string;
+}
+
+export class FileLock {
+  private readonly path: string;
+  private readonly content: string;
+  private readonly timer: NodeJS.Timeout;
+
+  private constructor(path: string, content: string) {
+    this.path = path;
+    this.content = content;
+    this.timer = setInterval(() => {
+      const now = new Date();
+      utimes(path, now, now).catch(() => {});
+    }, RENEWAL).unref();
+  }
+
+  /**
+   * Makes the file `path`, whose folder must exist. Throws LockHeld while a living process has it, and OutputError when
+   * it cannot be made.
+   */
+  static async take(path: string): Promise<FileLock> {
+    const folder = dirname(path);
+    const content = `${JSON.stringify(await ownerOf(process.pid))}\n`;
+    // Linked into place with its content: no reader sees an empty lock.
+    const own = temporaryIn(folder);
+    try {
+      await writeFile(own, content, { flag: 'wx' });
+      while (!(await linked(own, path))) await removeIfAbandoned(path, own);
+      return new FileLock(path, content);
+    } catch (error) {
+      if (error instanceof LockHeld) throw error;
+      throw new OutputError(`cannot lock ${path}: ${fileErrorReason(error)}`, { path }, { cause: error });
+    } finally {
+      await rm(own, { force: true }).catch(() => {});
+    }
+  }
+
+  async release(): Promise<void> {
+    clearInterval(this.timer);
+    // Another process may have taken over, if this process stood still for long.
+    const now = await readFile(this.path, 'utf8').catch(() => undefined);
+    if (now === this.content) await rm(this.path, { force: true }).catch(() => {});
+  }
+}
+
+/** False when something is at `path` already. */
+async function linked(from: string, path: string): Promise<boolean> {
+  try {
+    await link(from, path);
+    return true;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false;
+    throw error;
+  }
+}
+
+/** Throws LockHeld when the lock's owner lives. */
+async function removeIfAbandoned(path: string, own: string): Promise<void> {
+  const content = await contentOf(path);
+  if (content === undefined) return;
+  const owner = parseOwner(content);
+  if (owner !== undefined && (await isAlive(owner, path, own))) throw new LockHeld(owner);
+  // Taken away under a name of our own: had another process just done the same and locked anew, it shows here.
+  const aside = temporaryIn(dirname(path));
+  await rename(path, aside).catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== 'ENOENT') throw error;
+  });
+  const taken = await contentOf(aside);
+  if (taken !== undefined && taken !== content) await linked(aside, path);
+  await rm(aside, { force: true });
+}
+
+async function contentOf(path: string): Promise<string | undefined> {
+  return readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return undefined;
+    throw error;
+  });
+}
+
+function parseOwner(content: string): Owner | undefined {
+  try {
+    const owner = JSON.parse(content) as Partial<Owner> | null;
+    return typeof owner?.pid === 'number' ? (owner as Owner) : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+async function isAlive(owner: Owner, path: string, own: string): Promise<boolean> {
+  const here = await ownerOf(owner.pid);
+  if (owner.place === here.place) return here.began !== '' && owner.began === here.began;
+  // Both times are the file system's, whatever the machines' clocks say.
+  const [lock, now] = await Promise.all([stat(path), stat(own)]).catch(() => []);
+  return lock !== undefined && now !== undefined && now.mtimeMs - lock.mtimeMs < ABANDONED;
+}
+
+/** What a process of that number here would write; `began` is empty when there is none. */
+async function ownerOf(pid: number): Promise<Owner> {
+  const none = () => '';
+  const boot = await readFile('/proc/sys/kernel/random/boot_id', 'latin1').catch(none);
+  const names = await readlink('/proc/self/ns/pid').catch(none);
+  const status = await readFile(`/proc/${pid}/stat`, 'latin1').catch(none);
+  // The 22nd field; the second, the program's name, may hold spaces and brackets.
+  const fields = status.slice(status.lastIndexOf(')') + 2).split(' ');
+  const began = fields[0] === 'Z' ? '' : (fields[19] ?? '');
+  return { pid, host: hostname(), place: `${boot.trim()} ${names}`, began };
+}
