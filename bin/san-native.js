@@ -1,10 +1,18 @@
 #!/usr/bin/env node
-import { existsSync } from 'node:fs';
+// CommonJS (bin/package.json), so that this comes before Node starts libuv's threads, on which images are decoded: four
+// unless this says otherwise. One for each core, one that reads, one that waits for its turn.
+const { availableParallelism } = require('node:os');
+process.env.UV_THREADPOOL_SIZE ??= String(Math.max(4, availableParallelism() + 2));
 
-const cli = new URL('../dist/lib/cli/main.js', import.meta.url);
+const { existsSync } = require('node:fs');
+const { join } = require('node:path');
+const { pathToFileURL } = require('node:url');
+
+const cli = join(__dirname, '../dist/lib/cli/main.js');
 if (existsSync(cli)) {
-  const { main } = await import(cli.href);
-  process.exitCode = await main(process.argv.slice(2));
+  import(pathToFileURL(cli).href).then(async ({ main }) => {
+    process.exitCode = await main(process.argv.slice(2));
+  });
 } else {
   console.error('error: this clone has not been built yet, run npm run build');
   process.exitCode = 1;

@@ -32,7 +32,7 @@ export const evaluateCommand: CommandModule<object, EvaluateArguments> = {
       .positional('data', {
         type: 'string',
         demandOption: true,
-        describe: 'Folder of images, searched recursively, or an IDX file',
+        describe: 'Folder, archive or file of images',
       })
       .options({
         count: {

@@ -21,8 +21,7 @@ export const planFlags = {
     type: 'boolean',
     default: false,
     group,
-    describe:
-      'Print sizes, memory, speed and the expected end after a few steps, and leave; nothing is written',
+    describe: 'Print sizes, memory, speed and the expected end after a few steps, and leave',
   },
   'preview-augment': {
     type: 'string',

@@ -20,13 +20,13 @@ const SAME_SIGNAL = 300;
 
 export const trainCommand: CommandModule<object, TrainArguments> = {
   command: 'train <data>',
-  describe: 'Train on a folder of images',
+  describe: 'Train on images',
   builder: (yargs) => {
     const command = yargs
       .positional('data', {
         type: 'string',
         demandOption: true,
-        describe: 'Folder of images, searched recursively, or an IDX file',
+        describe: 'Folder, archive or file of images',
       })
       .options({
         out: {

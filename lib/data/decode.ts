@@ -2,6 +2,7 @@
 import sharp, { type Sharp, type SharpOptions } from 'sharp';
 import type { ImageFormat } from '../config/schema.js';
 import { Gate } from './gate.js';
+import { gifFault } from './gif.js';
 import type { ImageKind } from './kind.js';
 import type { PixelItem } from './source.js';
 
@@ -31,6 +32,7 @@ export async function decodeImage(
   try {
     // 'error' refuses files that are cut short or damaged; 'warning' would refuse harmless oddities as well. Of JPEG,
     // where an end that was put behind half a picture is but a warning, the words decide.
+    if (kind === 'GIF') requireWhole(file);
     if (kind !== 'JPEG') return await attempt('error');
     try {
       return await attempt('warning');
@@ -95,6 +97,11 @@ async function render(image: Sharp, format: ImageFormat): Promise<Uint8Array> {
     throw new UnusableImage(`it became ${info.width}×${info.height} pixels of ${info.channels} channels`);
   }
   return data;
+}
+
+function requireWhole(gif: Uint8Array): void {
+  const fault = gifFault(gif);
+  if (fault !== undefined) throw new UnusableImage(fault);
 }
 
 async function reasonFor(

@@ -16,7 +16,7 @@ export interface EvaluateOptions
   extends Pick<ConfigInput, 'extractor' | 'extractorSize' | 'extractorRange' | 'threads'> {
   /** Checkpoint file, or run folder, whose newest whole checkpoint is taken. */
   checkpoint: string;
-  /** Folder of images, searched recursively, or an IDX file. They are read as the network's training images were. */
+  /** Folder, archive or file of images. They are read as the network's training images were. */
   data: string;
   /** What to measure; default all that can be had at this image size, with or without an extractor. */
   metrics?: readonly MetricName[] | undefined;

@@ -26,7 +26,7 @@ import { trainerOptions } from './trainer-options.js';
 
 /** As for train(); nothing is written but the cache of prepared images, so that `out` is needed only with `resume`. */
 export interface DryRunOptions extends ConfigInput {
-  /** Folder of images, searched recursively, or an IDX file. */
+  /** Folder, archive or file of images: docs/data.md has all kinds. */
   data: string;
   /** Run folder to be continued. */
   out?: string | undefined;

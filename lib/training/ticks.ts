@@ -1,10 +1,10 @@
 import type { MetricName } from '../config/schema.js';
 import type { Losses } from '../native.js';
 
-/** The images are being read; several times a second until they are in memory. */
+/** The images are being prepared; several times a second until they are ready. */
 export interface LoadTick {
   type: 'load';
-  /** Files read so far, and in all; 0 while files are still being looked for. */
+  /** Images done so far, and in all; 0 while that is not known. */
   done: number;
   total: number;
 }
@@ -17,7 +17,7 @@ export interface NoteTick {
   message: string;
 }
 
-/** The data is in memory and training begins. */
+/** The data is ready and training begins. */
 export interface BeginTick {
   type: 'begin';
   /** Images to train on. */

@@ -12,7 +12,7 @@ import type { Tick } from './ticks.js';
 
 /** What to train on and where to; any config key may stand beside these and wins over the file and the preset. */
 export interface TrainOptions extends ConfigInput {
-  /** Folder of images, searched recursively, or an IDX file. */
+  /** Folder, archive or file of images: docs/data.md has all kinds. */
   data: string;
   /** Run folder; made when missing. One that holds a run is refused, unless `resume` is set. */
   out: string;

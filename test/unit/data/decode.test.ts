@@ -454,6 +454,31 @@ describe('a damaged image', () => {
     expect(new Set((await Promise.all(whole)).map(String)).size).toBe(1);
   });
 
+  it('is refused when a GIF has too few pixels, or colours that it lacks', async () => {
+    const header = [...Buffer.from('GIF89a'), 2, 0, 1, 0, 0xf0, 0, 0, 10, 10, 10, 20, 20, 20];
+    const picture = (width: number) => [0x2c, 0, 0, 0, 0, width, 0, 1, 0, 0];
+    const gif = (width: number, ...data: number[]) =>
+      Buffer.from([...header, ...picture(width), ...data, 0, 0x3b]);
+    // Codes of three bits: clear (4), colours, end (5).
+    const codes = (...list: number[]) => {
+      const bits = list.reduce((sum, code, i) => sum + code * 8 ** i, 0);
+      return [2, 2, bits & 255, bits >> 8];
+    };
+    expect([...(await decoded(gif(2, ...codes(4, 0, 1, 5)), { imageSize: 1, crop: 'stretch' }))]).toEqual([
+      15, 15, 15,
+    ]);
+    expect(await reason(gif(2, ...codes(4, 0, 5)))).toBe('it is cut short');
+    expect(await reason(gif(2, ...codes(4, 0, 1)))).toBe('it is cut short');
+    expect(await reason(gif(2, ...codes(4, 0, 3, 5)))).toBe('it has colours that are not in its palette');
+    expect(await reason(gif(1, ...codes(4, 0, 5)))).toBe('its first picture does not fill it');
+    expect(await reason(Buffer.from([...header, 0x3b]))).toBe('it has no picture in it');
+    const file = await noisy().gif().toBuffer();
+    for (let at = 14; at < file.length; at += 97) {
+      expect(await reason(file.subarray(0, at))).toMatch(/^it is (cut short|damaged)/);
+      expect(await reason(Buffer.concat([file.subarray(0, at), Buffer.from([0, 0x3b])]))).toMatch(/^it/);
+    }
+  });
+
   it('is used when its pixels are complete and only the end of the file is missing', async () => {
     const file = await noisy().png().toBuffer();
     const withoutEnd = file.subarray(0, -12);
