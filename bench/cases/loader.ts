@@ -49,7 +49,11 @@ function comparisonOf({ threads, quick }: CaseContext, { size, file, augment }: 
     contenders: [
       { ...nodeContender('san-native', 'loader', { ...common, augmentation, workers: threads }), ours: true },
       ...counts.map((workers) =>
-        pythonContender(`DataLoader, ${workers} workers`, 'loader.py', { ...peer, workers, tensors: false }),
+        pythonContender(`DataLoader, ${workers} worker${workers === 1 ? '' : 's'}`, 'loader.py', {
+          ...peer,
+          workers,
+          tensors: false,
+        }),
       ),
       ...(quick
         ? []
