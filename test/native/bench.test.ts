@@ -32,6 +32,18 @@ test('measures our own contenders without peers', () => {
   }
 });
 
+test('measures the loader, as it is and augmented', () => {
+  const results = bench('loader', '--sizes', '16', '--peers', 'none');
+  expect(results.map(({ label }) => label)).toEqual([
+    '16 px, batch 64, augment none',
+    '16 px, batch 64, augment photographs',
+  ]);
+  for (const { results: contenders } of results) {
+    expect(contenders.map(({ name, error }) => [name, error])).toEqual([['san-native', undefined]]);
+    expect(contenders[0]?.rate?.median).toBeGreaterThan(0);
+  }
+});
+
 test('the peers do the same work', (context) => {
   const python = findPython('torch, safetensors', 'the peers of the benchmarks');
   if (python === undefined) return context.skip();
