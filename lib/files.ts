@@ -21,6 +21,7 @@ const REASONS: Record<string, string> = {
   ENOSPC: 'no space is left on the device',
   ENOTDIR: 'a part of its path is not a folder',
   EPERM: 'the operation is not permitted',
+  EPIPE: 'the reader has gone',
   EROFS: 'the file system is read-only',
 };
 
@@ -41,6 +42,16 @@ export async function writeFileAtomic(
   path: string,
   chunks: Iterable<Uint8Array | string> | AsyncIterable<Uint8Array | string>,
 ): Promise<void> {
+  await placeFile(path, chunks);
+  // Without this the new name may be lost in a power failure, though the content is safe.
+  await attempt(path, () => syncFolder(dirname(path)));
+}
+
+/** As writeFileAtomic(), for many files in one folder: syncFolder() must follow the last of them. */
+export async function placeFile(
+  path: string,
+  chunks: Iterable<Uint8Array | string> | AsyncIterable<Uint8Array | string>,
+): Promise<void> {
   const folder = dirname(path);
   // In the same folder, since rename() works only within a file system. Independent of the name, which may be long.
   const temporary = temporaryIn(folder);
@@ -57,8 +68,6 @@ export async function writeFileAtomic(
     await rm(temporary, { force: true }).catch(() => {});
     throw error;
   }
-  // Without this the new name may be lost in a power failure, though the content is safe.
-  await attempt(path, () => syncFolder(folder));
 }
 
 /** A name in `folder` that nothing has. */
@@ -72,7 +81,8 @@ export async function removeTemporary(folder: string): Promise<void> {
   }
 }
 
-async function attempt<T>(path: string, operation: () => Promise<T>): Promise<T> {
+/** Calls `operation`, which writes `path`; what it throws becomes an OutputError. */
+export async function attempt<T>(path: string, operation: () => Promise<T>): Promise<T> {
   try {
     return await operation();
   } catch (error) {
@@ -80,7 +90,7 @@ async function attempt<T>(path: string, operation: () => Promise<T>): Promise<T>
   }
 }
 
-/** Makes the names in a folder safe, where its file system can. Throws what the file system throws. */
+/** Makes the names in a folder safe from a power failure. */
 export async function syncFolder(folder: string): Promise<void> {
   let handle: FileHandle | undefined;
   try {

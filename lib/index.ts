@@ -17,7 +17,15 @@ export {
   exportOnnx,
   type OnnxValue,
 } from './export/export.js';
-export { type LoadOptions, San } from './generation/san.js';
+export type { GenerateControl, GenerateProgress, GenerateSummary } from './generation/generate-to.js';
+export {
+  type GenerateOptions,
+  type GenerateToOptions,
+  type LoadOptions,
+  San,
+  type StreamOptions,
+} from './generation/san.js';
+export type { IndexedImages } from './generation/stream.js';
 export { type Inspection, inspectCheckpoint, type TensorSummary } from './inspect/inspect.js';
 export type { MeasureControl } from './metrics/blocks.js';
 export { type EvaluateOptions, type Evaluation, evaluate } from './metrics/evaluate.js';
@@ -32,6 +40,7 @@ export type {
   NativeLoader,
   Pairing,
   SampleOptions,
+  Truncation,
 } from './native.js';
 export {
   type Endpoint,

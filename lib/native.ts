@@ -234,6 +234,15 @@ export interface SampleOptions {
   count: number;
 }
 
+/** Of the latents that images are drawn from. */
+export interface Truncation {
+  /**
+   * Numbers of the latent beyond plus or minus this are drawn again (docs/random-numbers.md): the truncated normal
+   * distribution. At least 0.01; no number is beyond 5.77. Default none.
+   */
+  truncation?: number | undefined;
+}
+
 /** A training run in native memory. Methods queue on the engine thread and run in order. */
 export interface NativeTrainer {
   /** Takes `steps` training steps on the images given at creation; returns early after interrupt(). */
@@ -266,7 +275,7 @@ export interface NetworkOptions {
 
 /** A trained pair of networks for inference. */
 export interface NativeNetwork {
-  generate(options: SampleOptions): Promise<ImageBatch>;
+  generate(options: SampleOptions & Truncation): Promise<ImageBatch>;
   /** Images from given latents [N, Zc, Sz, Sz]. */
   decode(options: { latents: LatentBatch }): Promise<ImageBatch>;
   /** Latents of images [N, S, S, C]. */
@@ -365,7 +374,7 @@ export interface Addon {
   /** Names and shapes of the parameters of a model, in checkpoint order. Throws ERR_SAN_OPTIONS. */
   parameters(model: ModelOptions): ParameterInfo[];
   /** Latents of (seed, startIndex...): float32 [count, Zc, Sz, Sz]. */
-  latents(options: SampleOptions & { latentChannels: number; latentSize: number }): LatentBatch;
+  latents(options: SampleOptions & Truncation & { latentChannels: number; latentSize: number }): LatentBatch;
   createTrainer(options: TrainerOptions): Promise<NativeTrainer>;
   createNetwork(options: NetworkOptions): Promise<NativeNetwork>;
   /** Rejects as createTrainer() does when the images do not fit. */

@@ -1,26 +1,43 @@
-import { dirname, join } from 'node:path';
+import { dirname } from 'node:path';
 import type { ArgumentsCamelCase, CommandModule } from 'yargs';
-import { UsageError } from '../errors.js';
+import { OutputError, UsageError } from '../errors.js';
 import { ensureFolder, writeFileAtomic } from '../files.js';
-import { requireWhole } from '../generation/checks.js';
-import { encodeGrid, encodeImage } from '../generation/grid.js';
-import { San } from '../generation/san.js';
-import type { ImageBatch } from '../native.js';
+import { requireTruncation, requireWhole } from '../generation/checks.js';
+import type { GenerateProgress, GenerateSummary } from '../generation/generate-to.js';
+import { encodeGrid } from '../generation/grid.js';
+import { type GenerateToOptions, San } from '../generation/san.js';
+import { Sheet } from '../generation/sheet.js';
+import { requireKnownTarget } from '../generation/sinks/open.js';
+import type { MeasureControl } from '../metrics/blocks.js';
+import { ExitStatus } from './exit-status.js';
 import { toNumber } from './flags.js';
+import { rate } from './format.js';
+import { longWork } from './long-work.js';
+import { warnDamaged } from './warn.js';
 
 interface GenerateArguments {
   run: string;
   count: unknown;
   seed: unknown;
   'start-index': unknown;
+  truncation: unknown;
+  'batch-size': unknown;
   out: string | undefined;
   grid: string | undefined;
   threads: unknown;
+  json: boolean;
   quiet: boolean;
 }
 
-/** Images drawn and encoded at a time. */
-const BATCH = 64;
+/** Images on a sheet at most: 2,048 pixels a side at 64 pixels an image. */
+const SHEET = 1024;
+/** As a shell tells of a program that SIGPIPE ended. */
+const READER_GONE = 141;
+
+const PHASES: Record<GenerateProgress['phase'], string> = {
+  checking: 'looking at the images that are there',
+  drawing: 'drawing images',
+};
 
 export const generateCommand: CommandModule<object, GenerateArguments> = {
   command: 'generate <run>',
@@ -32,71 +49,165 @@ export const generateCommand: CommandModule<object, GenerateArguments> = {
         count: { requiresArg: true, defaultDescription: '64', describe: 'Number of images' },
         seed: { requiresArg: true, defaultDescription: '1', describe: 'One seed, one series of images' },
         'start-index': { requiresArg: true, defaultDescription: '0', describe: 'First image of the series' },
-        out: { alias: 'o', type: 'string', requiresArg: true, describe: 'Folder for one PNG per image' },
-        grid: { type: 'string', requiresArg: true, describe: 'PNG file for all images on one sheet' },
+        truncation: {
+          requiresArg: true,
+          defaultDescription: 'none',
+          describe: 'Draw latents from the normal distribution within plus or minus this: less variety',
+        },
+        'batch-size': {
+          requiresArg: true,
+          defaultDescription: 'as many as take 0.25 s',
+          describe: 'Images drawn at a time; does not change them',
+        },
+        out: {
+          alias: 'o',
+          type: 'string',
+          requiresArg: true,
+          describe: 'Folder for PNG files, a .zip, .tar or .npy file, or - for raw pixels on stdout',
+        },
+        grid: {
+          type: 'string',
+          requiresArg: true,
+          describe: `PNG file for the images, ${SHEET} at most, on one sheet`,
+        },
         threads: { requiresArg: true, defaultDescription: 'all cores', describe: 'CPU threads' },
+        json: { type: 'boolean', default: false, describe: 'One JSON object on stdout' },
         quiet: { type: 'boolean', default: false, describe: 'Say nothing but errors' },
       })
-      .example('$0 generate runs/photos --count 1000 --out drawn', 'A thousand files')
-      .example('$0 generate runs/photos --seed 7 --grid grid.png', 'One sheet'),
+      .example('$0 generate runs/photos --count 1000 --out drawn', 'A thousand PNG files')
+      .example('$0 generate runs/photos --count 1000000 --out drawn.tar', 'A million for WebDataset')
+      .example('$0 generate runs/photos --seed 7 --truncation 0.7 --grid grid.png', 'One sheet')
+      .example('$0 generate runs/photos --count 100 --out - | python3 look.py', 'Pixels into a pipe'),
   handler: run,
 };
 
 async function run(argv: ArgumentsCamelCase<GenerateArguments>): Promise<void> {
-  const { out, grid } = argv;
-  const count = wholeNumber('count', argv.count ?? 64, 1);
-  const seed = wholeNumber('seed', argv.seed ?? 1, 0);
-  const startIndex = wholeNumber('start-index', argv['start-index'] ?? 0, 0);
-  const threads = argv.threads === undefined ? undefined : wholeNumber('threads', argv.threads, 1);
-  if (out === undefined && grid === undefined) {
-    throw new UsageError('name a folder for the images with --out, a sheet with --grid FILE.png, or both');
-  }
-  if (grid !== undefined && !/\.png$/i.test(grid)) {
-    throw new UsageError(`--grid ${grid}: the sheet is a PNG file; give it a name that ends in .png`);
-  }
+  const { out, grid, json, quiet } = argv;
+  const { threads, ...options } = readOptions(argv);
+  requireTarget(argv, options.count);
   const san = await San.load(argv.run, threads === undefined ? {} : { threads });
   try {
-    for (const { reason } of argv.quiet ? [] : san.damaged) {
-      process.stderr.write(`warning: passed over a damaged checkpoint: ${reason}\n`);
-    }
-    if (out !== undefined) await ensureFolder(out);
+    if (!quiet) warnDamaged(san.damaged);
     if (grid !== undefined) await ensureFolder(dirname(grid));
-    const batches: ImageBatch[] = [];
-    for (let done = 0; done < count; done += BATCH) {
-      const first = startIndex + done;
-      const images = await san.generate({ seed, startIndex: first, count: Math.min(BATCH, count - done) });
-      if (out !== undefined) await writeImages(out, images, first);
-      if (grid !== undefined) batches.push(images);
+    const summary = await longWork(quiet, (control) => draw(san, options, { out, grid }, control));
+    if (json) {
+      const { truncation = null, ...rest } = options;
+      const told = { ...rest, truncation, ...summary, checkpoint: san.path, step: san.step, out, grid };
+      process.stdout.write(`${JSON.stringify(told)}\n`);
+    } else if (!quiet) {
+      const stream = out === '-' ? process.stderr : process.stdout;
+      stream.write(`${summaryText(summary, options, san.path, [out, grid])}\n`);
     }
-    if (grid !== undefined) await writeFileAtomic(grid, [await encodeGrid(joined(batches))]);
-    if (!argv.quiet) {
-      const places = [out, grid].filter((place) => place !== undefined).join(' and ');
-      process.stdout.write(`${count} images of seed ${seed} from ${san.path} in ${places}\n`);
+  } catch (error) {
+    if (error instanceof ExitStatus && !quiet && out !== undefined && out !== '-') {
+      process.stderr.write(`stopped; the same command draws the rest into ${out}\n`);
     }
+    const { code } = ((error as Error).cause ?? {}) as NodeJS.ErrnoException;
+    if (out === '-' && error instanceof OutputError && code === 'EPIPE') throw new ExitStatus(READER_GONE);
+    throw error;
   } finally {
     await san.dispose();
   }
 }
 
-async function writeImages(folder: string, images: ImageBatch, firstIndex: number): Promise<void> {
-  const write = async (_: unknown, i: number) => {
-    const name = `${String(firstIndex + i).padStart(6, '0')}.png`;
-    await writeFileAtomic(join(folder, name), [await encodeImage(images, i)]);
-  };
-  await Promise.all(Array.from({ length: images.shape[0] }, write));
+type Control = MeasureControl & { signal: AbortSignal };
+
+/** Writes images and sheet, whichever are wanted. */
+async function draw(
+  san: San,
+  options: CommandOptions,
+  { out, grid }: Pick<GenerateArguments, 'out' | 'grid'>,
+  { signal, onProgress }: Control,
+): Promise<GenerateSummary> {
+  const sheet = new Sheet(grid === undefined ? 0 : Math.min(SHEET, options.count));
+  const summary =
+    out === undefined
+      ? await drawSheet(san, options, sheet, { signal, onProgress })
+      : await san.generateTo(out === '-' ? process.stdout : out, options, {
+          signal,
+          onProgress: ({ phase, done, total }) => onProgress?.(PHASES[phase], done, total),
+          onImages: (images) => sheet.add(images, images.startIndex - options.startIndex),
+        });
+  if (grid !== undefined) {
+    // Images that were there before have not come by.
+    const images = sheet.whole() ?? (await san.generate({ ...options, count: sheet.count, signal }));
+    await writeFileAtomic(grid, [await encodeGrid(images)]);
+  }
+  return summary;
 }
 
-/** Batches of one image size as one batch. */
-function joined(batches: readonly ImageBatch[]): ImageBatch {
-  const [, height = 0, width = 0, channels = 0] = batches[0]?.shape ?? [];
-  const count = batches.reduce((sum, { shape }) => sum + shape[0], 0);
-  const data = new Uint8Array(count * height * width * channels);
-  let offset = 0;
-  for (const batch of batches) {
-    data.set(batch.data, offset);
-    offset += batch.data.length;
+interface CommandOptions extends GenerateToOptions {
+  startIndex: number;
+}
+
+function readOptions(
+  argv: ArgumentsCamelCase<GenerateArguments>,
+): CommandOptions & { threads: number | undefined } {
+  const whole = (flag: keyof GenerateArguments, least: number) =>
+    argv[flag] === undefined ? undefined : wholeNumber(flag, argv[flag], least);
+  const truncation = argv.truncation === undefined ? undefined : toNumber(String(argv.truncation));
+  requireTruncation(truncation, '--truncation');
+  return {
+    count: whole('count', 1) ?? 64,
+    seed: whole('seed', 0) ?? 1,
+    startIndex: whole('start-index', 0) ?? 0,
+    truncation,
+    batchSize: whole('batch-size', 1),
+    threads: whole('threads', 1),
+  };
+}
+
+/** Refuses what cannot be before anything is loaded. */
+function requireTarget({ out, grid, json }: GenerateArguments, count: number): void {
+  if (out === undefined && grid === undefined) {
+    throw new UsageError(
+      'name a folder or a .zip, .tar or .npy file for the images with --out, a sheet with --grid FILE.png, or both',
+    );
   }
-  return { data, shape: [count, height, width, channels] };
+  if (grid !== undefined && !/\.png$/i.test(grid)) {
+    throw new UsageError(`--grid ${grid}: the sheet is a PNG file; give it a name that ends in .png`);
+  }
+  if (out === undefined && count > SHEET) {
+    throw new UsageError(
+      `--count ${count}: a sheet holds ${SHEET} images at most; write more to a place named with --out`,
+    );
+  }
+  if (out === '-' && json)
+    throw new UsageError('--json and --out - would both write to stdout; leave one out');
+  if (out === '-' && process.stdout.isTTY) {
+    throw new UsageError('--out -: raw pixels are not for a terminal; send them into a pipe or a file');
+  }
+  if (out !== undefined) requireKnownTarget(out);
+}
+
+async function drawSheet(
+  san: San,
+  options: CommandOptions,
+  sheet: Sheet,
+  { signal, onProgress }: Control,
+): Promise<GenerateSummary> {
+  const { count, startIndex } = options;
+  const begun = performance.now();
+  for await (const images of san.stream({ ...options, signal })) {
+    const position = images.startIndex - startIndex;
+    sheet.add(images, position);
+    onProgress?.(PHASES.drawing, position + images.shape[0], count);
+  }
+  return { count, drawn: count, kept: 0, seconds: (performance.now() - begun) / 1000 };
+}
+
+function summaryText(
+  { count, drawn, kept, seconds }: GenerateSummary,
+  { seed }: GenerateToOptions,
+  checkpoint: string,
+  targets: (string | undefined)[],
+): string {
+  const places = targets.flatMap((place) => (place === undefined ? [] : [place === '-' ? 'stdout' : place]));
+  const origin = `of seed ${seed} from ${checkpoint} in ${places.join(' and ')}`;
+  if (drawn === 0) return `all ${count} images ${origin} were there already; nothing was drawn`;
+  const before = kept > 0 ? `; ${kept} were there already` : '';
+  const speed = seconds > 1 ? `; ${rate(drawn / seconds)} images/s` : '';
+  return `${count} images ${origin}${before}${speed}`;
 }
 
 function wholeNumber(flag: string, given: unknown, least: number): number {

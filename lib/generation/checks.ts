@@ -1,6 +1,9 @@
 /** Checks of what callers pass in; plain JavaScript may pass anything. */
 import { SanError } from '../errors.js';
-import type { ImageBatch, LatentBatch } from '../native.js';
+import type { ImageBatch, LatentBatch, SampleOptions } from '../native.js';
+
+/** kLeastTruncation of the native half. */
+const LEAST_TRUNCATION = 0.01;
 
 /** Throws ERR_SAN_OPTIONS unless `value` is a safe integer of at least `least`. */
 export function requireWhole(field: string, value: unknown, least: number): asserts value is number {
@@ -10,6 +13,33 @@ export function requireWhole(field: string, value: unknown, least: number): asse
     field,
     value,
   });
+}
+
+/** Throws ERR_SAN_OPTIONS unless these are images of a seed: count 1 or more if given, the last index a safe integer. */
+export function requireRange({ count, seed, startIndex }: { [K in keyof SampleOptions]?: unknown }): void {
+  if (count !== undefined) requireWhole('count', count, 1);
+  requireWhole('seed', seed, 0);
+  requireWhole('startIndex', startIndex, 0);
+  if (Number.isSafeInteger(startIndex + (count ?? 1))) return;
+  throw new SanError(
+    'ERR_SAN_OPTIONS',
+    `startIndex + count = ${startIndex + (count ?? 1)} is beyond 2^53 - 1`,
+    {
+      field: 'startIndex',
+      value: startIndex,
+    },
+  );
+}
+
+/** Throws ERR_SAN_OPTIONS unless `value` is a finite number of at least 0.01, or undefined. */
+export function requireTruncation(value: unknown, field = 'truncation'): asserts value is number | undefined {
+  if (value === undefined || (Number.isFinite(value) && (value as number) >= LEAST_TRUNCATION)) return;
+  const message = `${field} = ${String(value)}: expected a number from ${LEAST_TRUNCATION} on`;
+  throw new SanError('ERR_SAN_OPTIONS', message, { field, value });
+}
+
+export function requireBatchSize(value: unknown): asserts value is number | undefined {
+  if (value !== undefined) requireWhole('batchSize', value, 1);
 }
 
 /**

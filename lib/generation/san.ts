@@ -1,3 +1,4 @@
+import type { Writable } from 'node:stream';
 import { type LoadedCheckpoint, loadCheckpoint, networkTensors } from '../checkpoint/checkpoint.js';
 import { type Config, modelOptions } from '../config/schema.js';
 import { SanError } from '../errors.js';
@@ -7,13 +8,35 @@ import {
   loadAddon,
   type NativeNetwork,
   type SampleOptions,
+  type Truncation,
 } from '../native.js';
 import { type ImageScore, imageScores, type ScoreReference } from '../reverser/scores.js';
-import { requireBatch, requireWhole } from './checks.js';
+import { requireBatch, requireBatchSize, requireRange, requireTruncation, requireWhole } from './checks.js';
+import { drawInto, type GenerateControl, type GenerateSummary } from './generate-to.js';
+import { openSink } from './sinks/open.js';
+import type { ImageSet } from './sinks/sink.js';
+import { drawRanges, type IndexedImages } from './stream.js';
 
 export interface LoadOptions {
   /** CPU threads; default all cores. */
   threads?: number;
+}
+
+export interface GenerateOptions extends SampleOptions, Truncation {
+  /** Ends the work after the batch under way; the signal's reason is thrown. */
+  signal?: AbortSignal | undefined;
+}
+
+/** Images in a batch; default as many as take a quarter of a second. Does not change the images. */
+interface BatchSize {
+  batchSize?: number | undefined;
+}
+
+export type GenerateToOptions = SampleOptions & Truncation & BatchSize;
+
+export interface StreamOptions extends Omit<GenerateOptions, 'count'>, BatchSize {
+  /** Default no end. */
+  count?: number | undefined;
 }
 
 /**
@@ -29,6 +52,8 @@ export class San {
   readonly path: string;
   /** Newer checkpoints of the run that were passed over because they are damaged, newest first. */
   readonly damaged: LoadedCheckpoint['damaged'];
+  /** SHA-256 that the checkpoint carries. */
+  readonly checksum: string;
   private readonly network: NativeNetwork;
   private disposed = false;
 
@@ -37,6 +62,7 @@ export class San {
     this.step = checkpoint.step;
     this.path = checkpoint.path;
     this.damaged = checkpoint.damaged;
+    this.checksum = checkpoint.checksum;
     this.network = network;
   }
 
@@ -59,15 +85,76 @@ export class San {
 
   /**
    * Draws images startIndex … startIndex + count - 1 of a seed, with the moving average of the generator. Image i
-   * of a seed is the same in any batch. Result: 8-bit [count, S, S, C]. Throws ERR_SAN_OPTIONS, ERR_SAN_DISPOSED.
+   * of a seed and truncation is the same in any batch, stream or file. Result: 8-bit [count, S, S, C], all in
+   * memory. Throws ERR_SAN_OPTIONS, ERR_SAN_DISPOSED.
    */
-  async generate(options: SampleOptions): Promise<ImageBatch> {
+  async generate(options: GenerateOptions): Promise<ImageBatch> {
     this.requireAlive();
-    const { count, seed, startIndex = 0 } = options;
+    const { count, seed, startIndex = 0, truncation, signal } = options;
     requireWhole('count', count, 1);
-    requireWhole('seed', seed, 0);
-    requireWhole('startIndex', startIndex, 0);
-    return this.network.generate({ count, seed, startIndex });
+    requireRange({ count, seed, startIndex });
+    requireTruncation(truncation);
+    signal?.throwIfAborted();
+    if (signal === undefined) return this.network.generate({ count, seed, startIndex, truncation });
+    const { imageSize, imageChannels } = this.config;
+    const shape: ImageBatch['shape'] = [count, imageSize, imageSize, imageChannels];
+    const data = new Uint8Array(count * imageSize ** 2 * imageChannels);
+    let offset = 0;
+    // One native call cannot be ended halfway.
+    for await (const images of this.stream(options)) {
+      data.set(images.data, offset);
+      offset += images.data.length;
+    }
+    return { data, shape };
+  }
+
+  /**
+   * The images of generate(), batch after batch in constant memory: the next batches are computed while one is looked at, three
+   * are held at most. Each is 8-bit [N, S, S, C] with the startIndex of its first image, and may be kept. Leaving the
+   * loop ends the work. Throws ERR_SAN_OPTIONS, ERR_SAN_DISPOSED.
+   */
+  stream(options: StreamOptions): AsyncGenerator<IndexedImages, void, undefined> {
+    this.requireAlive();
+    const { count, seed, startIndex = 0, truncation, batchSize, signal } = options;
+    requireRange({ count, seed, startIndex });
+    requireTruncation(truncation);
+    requireBatchSize(batchSize);
+    const range = { start: startIndex, count: count ?? Number.MAX_SAFE_INTEGER - startIndex };
+    return drawRanges(this.network, [range], { seed, truncation, batchSize, signal });
+  }
+
+  /**
+   * Writes the images of generate() to a folder of PNG files, a .tar, .zip or .npy file, or, as bare pixels, into a
+   * stream, which stays open. What an earlier call for the same set has left there is kept, after a kill as well; the
+   * result has the same bytes as that of an unbroken call. docs/generation.md tells the formats.
+   * Throws ERR_SAN_OPTIONS, ERR_SAN_OUTPUT (the place cannot be used or holds other images), ERR_SAN_DISPOSED.
+   */
+  async generateTo(
+    target: string | Writable,
+    options: GenerateToOptions,
+    control: GenerateControl = {},
+  ): Promise<GenerateSummary> {
+    this.requireAlive();
+    const { count, seed, startIndex = 0, truncation, batchSize } = options;
+    requireWhole('count', count, 1);
+    requireRange({ count, seed, startIndex });
+    requireTruncation(truncation);
+    requireBatchSize(batchSize);
+    const { imageSize, imageChannels } = this.config;
+    const { checksum: checkpoint, step } = this;
+    const set: ImageSet = {
+      ...{ seed, startIndex, count, truncation: truncation ?? null },
+      ...{ checkpoint, step, imageSize, imageChannels },
+    };
+    const { signal } = control;
+    signal?.throwIfAborted();
+    return drawInto(
+      (onCheck) => openSink(target, set, { signal, onCheck }),
+      this.network,
+      set,
+      { seed, truncation, batchSize },
+      control,
+    );
   }
 
   /**

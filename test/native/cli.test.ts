@@ -117,11 +117,13 @@ test('generate writes one PNG per image and a sheet', async () => {
     'sheet.png',
   ]);
   expect(code, stderr).toBe(0);
-  expect(readdirSync(join(folder, 'drawn'))).toEqual([0, 1, 2, 3, 4].map((i) => `00000${i}.png`));
-  const { width, height, channels } = await sharp(join(folder, 'drawn/000000.png')).metadata();
+  expect(readdirSync(join(folder, 'drawn'))).toEqual(
+    [0, 1, 2, 3, 4].map((i) => `00000000${i}.png`).concat('manifest.json'),
+  );
+  const { width, height, channels } = await sharp(join(folder, 'drawn/000000000.png')).metadata();
   expect({ width, height, channels }).toEqual({ width: 8, height: 8, channels: 3 });
   await cli(['generate', 'run', '--count', '1', '--start-index', '3', '--seed', '9', '--out', 'one']);
-  expect(Buffer.compare(bytes('one/000003.png'), bytes('drawn/000003.png'))).toBe(0);
+  expect(Buffer.compare(bytes('one/000000003.png'), bytes('drawn/000000003.png'))).toBe(0);
   expect(existsSync(join(folder, 'sheet.png'))).toBe(true);
 });
 

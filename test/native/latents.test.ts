@@ -8,25 +8,60 @@ import { root } from './support.js';
 const addon = loadAddon();
 const recipe = /```python\n(.*?)```/s.exec(readFileSync(`${root}docs/random-numbers.md`, 'utf8'))?.[1] ?? '';
 
-const interpreter = findPython('numpy', 'the recipe of docs/random-numbers.md');
+const python = findPython('numpy', 'the program of docs/random-numbers.md');
 
-test.skipIf(interpreter === undefined)('the recipe in docs/random-numbers.md gives the same latents', () => {
-  const cases = [
-    [0, 0],
-    [7, 123_456],
-    [2 ** 40 + 5, 2 ** 33 + 1],
-  ] as const;
-  for (const [seed, startIndex] of cases) {
-    const { data, shape } = addon.latents({ seed, startIndex, count: 2, latentChannels: 5, latentSize: 3 });
-    expect(shape).toEqual([2, 5, 3, 3]);
-    const program = `${recipe}\nprint(*latent(${seed}, ${startIndex}, 45), *latent(${seed}, ${startIndex + 1}, 45))`;
-    const numbers = execFileSync(interpreter as string, ['-c', program], { encoding: 'utf8' })
-      .split(' ')
-      .map(Number);
-    expect(numbers).toHaveLength(data.length);
-    for (const [i, value] of numbers.entries())
-      expect(Math.abs((data[i] as number) - value)).toBeLessThan(2e-6);
+test.skipIf(python === undefined)(
+  'the program in docs/random-numbers.md gives the same latents, bit for bit',
+  () => {
+    const cases = [
+      { seed: 0, startIndex: 0 },
+      { seed: 7, startIndex: 123_456 },
+      { seed: 2 ** 40 + 5, startIndex: 2 ** 33 + 1 },
+      { seed: 1, startIndex: 3, truncation: 1 },
+      { seed: 2 ** 53 - 1, startIndex: 2 ** 32 - 1, truncation: 0.5 },
+      { seed: 5, startIndex: 0, truncation: 0.01 },
+      { seed: 5, startIndex: 9, truncation: 6 },
+    ];
+    const count = 6;
+    const shape = { latentChannels: 11, latentSize: 3 };
+    const program = `${recipe}
+import json, sys
+np.seterr(all='raise', under='ignore')
+for c in json.loads(sys.argv[1]):
+    for i in range(${count}):
+        sys.stdout.buffer.write(latent(c['seed'], c['startIndex'] + i, 99, c.get('truncation')).tobytes())`;
+    const bytes = execFileSync(python as string, ['-c', program, JSON.stringify(cases)]);
+    const size = count * 99 * 4;
+    expect(bytes).toHaveLength(cases.length * size);
+    for (const [i, options] of cases.entries()) {
+      const { data } = addon.latents({ ...options, ...shape, count });
+      const expected = bytes.subarray(i * size, (i + 1) * size);
+      expect(Buffer.compare(Buffer.from(data.buffer), expected), JSON.stringify(options)).toBe(0);
+    }
+  },
+);
+
+test('truncation draws again what is beyond it and leaves the rest', () => {
+  const range = { seed: 3, startIndex: 10, count: 500, latentChannels: 64, latentSize: 1 };
+  const whole = addon.latents(range).data;
+  const truncated = addon.latents({ ...range, truncation: 0.8 }).data;
+  let [again, sum, squares] = [0, 0, 0];
+  for (const [i, value] of truncated.entries()) {
+    expect(Math.abs(value)).toBeLessThanOrEqual(0.8);
+    sum += value;
+    squares += value * value;
+    if (Math.abs(whole[i] as number) <= 0.8) expect(value).toBe(whole[i]);
+    else again++;
   }
+  // 42.4 % of a normal distribution lie beyond 0.8; the variance of what lies within is 0.1957.
+  expect(again / whole.length).toBeCloseTo(0.4237, 1);
+  expect(Math.abs(sum / whole.length)).toBeLessThan(0.01);
+  expect(squares / whole.length).toBeCloseTo(0.1957, 2);
+  // A row does not depend on its batch.
+  const alone = addon.latents({ ...range, startIndex: 333, count: 1, truncation: 0.8 }).data;
+  expect(alone).toEqual(truncated.slice(323 * 64, 324 * 64));
+  for (const truncation of [0.009, 0, -1, Number.NaN])
+    expect(() => addon.latents({ ...range, truncation })).toThrow(/truncation/);
 });
 
 test('latents are these numbers on every machine', () => {

@@ -4,6 +4,7 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
+#include <optional>
 
 #include "san/cancelled.h"
 #include "san/config.h"
@@ -12,8 +13,10 @@
 namespace san {
 
 /// Latents of images first, first + 1, ... of a seed: float32 (count, Zc, Sz, Sz). Latent i depends on (seed,
-/// i) alone.
-at::Tensor sample_latents(const ModelConfig& config, uint64_t seed, uint64_t first, int64_t count);
+/// i) alone, and on the truncation where there is one: numbers beyond +-truncation are drawn again (see
+/// docs/random-numbers.md).
+at::Tensor sample_latents(const ModelConfig& config, uint64_t seed, uint64_t first, int64_t count,
+                          std::optional<double> truncation = {});
 
 /// Generator and reverser without gradients, run in batches of one fixed size, so that an image does not
 /// depend on the batch it is asked for in.

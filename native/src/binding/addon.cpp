@@ -65,11 +65,12 @@ Napi::Value latents(const Napi::CallbackInfo& info) {
   return guarded(env, [&]() -> Napi::Value {
     Options options(info[0], "latents");
     const SampleRange range = read_range(options);
+    const std::optional<double> truncation = read_truncation(options);
     ModelConfig model;
     model.latent_channels = options.integer("latentChannels", 1, 1 << 16);
     model.latent_size = options.integer("latentSize", 1, 1 << 16);
     options.finish();
-    return batch_of(env, sample_latents(model, range.seed, range.first, range.count));
+    return batch_of(env, sample_latents(model, range.seed, range.first, range.count, truncation));
   });
 }
 

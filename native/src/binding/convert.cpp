@@ -210,6 +210,12 @@ SampleRange read_range(Options& options) {
   return range;
 }
 
+std::optional<double> read_truncation(Options& options) {
+  if (options.has("truncation")) return options.number("truncation");
+  options.value("truncation");
+  return {};
+}
+
 Napi::Value tensor_bytes(Napi::Env env, const at::Tensor& tensor, bool as_floats) {
   const at::Tensor data = tensor.contiguous();
   const size_t bytes = data.nbytes();

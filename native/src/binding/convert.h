@@ -53,6 +53,8 @@ struct SampleRange {
   int64_t count;
 };
 SampleRange read_range(Options& options);
+/// `truncation` of an options object.
+std::optional<double> read_truncation(Options& options);
 
 /// A typed array over the tensor's own memory, which lives as long as the array. float32 -> Float32Array,
 /// else Uint8Array.

@@ -112,10 +112,11 @@ class NetworkObject : public Napi::ObjectWrap<NetworkObject> {
     return guarded_promise(info.Env(), [&] {
       Options options(info[0], "generate");
       const SampleRange range = read_range(options);
+      const std::optional<double> truncation = read_truncation(options);
       options.finish();
-      return batch(info.Env(), [range](const Network& network, const Cancelled& cancelled) {
-        return network.inference.decode(sample_latents(network.model, range.seed, range.first, range.count),
-                                        cancelled);
+      return batch(info.Env(), [range, truncation](const Network& network, const Cancelled& cancelled) {
+        return network.inference.decode(
+            sample_latents(network.model, range.seed, range.first, range.count, truncation), cancelled);
       });
     });
   }

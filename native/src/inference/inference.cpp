@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "random/random.h"
+#include "san/error.h"
 #include "san/images.h"
 
 namespace san {
@@ -35,9 +36,16 @@ at::Tensor in_batches(const at::Tensor& rows, const Cancelled& cancelled, const 
 
 }  // namespace
 
-at::Tensor sample_latents(const ModelConfig& config, uint64_t seed, uint64_t first, int64_t count) {
-  return random::normal_rows({seed, random::Stream::sample_latent, first}, count, config.latent_numel())
-      .view({count, config.latent_channels, config.latent_size, config.latent_size});
+at::Tensor sample_latents(const ModelConfig& config, uint64_t seed, uint64_t first, int64_t count,
+                          std::optional<double> truncation) {
+  at::Tensor rows =
+      random::normal_rows({seed, random::Stream::sample_latent, first}, count, config.latent_numel());
+  if (truncation) {
+    if (!(*truncation >= random::kLeastTruncation))
+      throw Error(kOptions, "truncation must be at least 0.01", "truncation");
+    random::redraw_beyond(rows, seed, first, *truncation);
+  }
+  return rows.view({count, config.latent_channels, config.latent_size, config.latent_size});
 }
 
 Inference::Inference(const ModelConfig& config, NetworkParameters generator, NetworkParameters reverser,

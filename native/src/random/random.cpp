@@ -2,6 +2,7 @@
 
 #include <ATen/ATen.h>
 
+#include <cmath>
 #include <numeric>
 #include <utility>
 
@@ -44,6 +45,23 @@ std::array<float, 4> uniform_block(const Key& key, uint32_t number) {
   std::array<float, 4> out;
   for (size_t j = 0; j < 4; ++j) out[j] = static_cast<float>(words[j] >> 8) * 0x1p-24f;
   return out;
+}
+
+void redraw_beyond(at::Tensor& rows, uint64_t seed, uint64_t first, double threshold) {
+  const int64_t n = rows.size(1);
+  float* data = rows.mutable_data_ptr<float>();
+  const auto within = [threshold](float value) { return std::abs(double{value}) <= threshold; };
+  const auto redrawn = [&](const Key& key, int64_t i) {
+    for (auto number = static_cast<uint32_t>(i);; number += static_cast<uint32_t>(n))
+      for (const float value : normals(block(key, number)))
+        if (within(value)) return value;
+  };
+  for (int64_t row = 0; row < rows.size(0); ++row) {
+    const Key key{seed, Stream::redrawn_latent, first + static_cast<uint64_t>(row)};
+    float* values = data + row * n;
+    for (int64_t i = 0; i < n; ++i)
+      if (!within(values[i])) values[i] = redrawn(key, i);
+  }
 }
 
 at::Tensor uniform(const Key& key, int64_t n) {

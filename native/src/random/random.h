@@ -21,6 +21,7 @@ enum class Stream : uint32_t {
   metric_patch = 7,
   metric_direction = 8,
   metric_subset = 9,
+  redrawn_latent = 10,
   augmentation = 11,
 };
 
@@ -36,6 +37,14 @@ at::Tensor normal(const Key& key, at::IntArrayRef shape);
 
 /// (count, n) standard normal float32 numbers: row r is normal({seed, stream, first + r}, {n}).
 at::Tensor normal_rows(const Key& first, int64_t count, int64_t n);
+
+/// Replaces the numbers beyond +-threshold in rows that normal_rows() made for generated images: number i of
+/// row (seed, index) becomes the first number within it of blocks i, n + i, 2n + i, ... of stream
+/// redrawn_latent, so that rows follow the truncated normal distribution. threshold >= kLeastTruncation.
+void redraw_beyond(at::Tensor& rows, uint64_t seed, uint64_t first, double threshold);
+
+/// At this threshold 125 numbers are drawn for one on average.
+inline constexpr double kLeastTruncation = 0.01;
 
 /// Uniform float32 numbers in [0, 1), multiples of 2^-24.
 at::Tensor uniform(const Key& key, int64_t n);

@@ -61,11 +61,19 @@ describe('a wrong command line', () => {
     ['train photos --out run -x', 'unknown flag -x'],
     ['train photos --out run --lambda', 'the flag --lambda needs a value'],
     ['train photos --out', 'the flag --out needs a value'],
-    ['generate run', 'name a folder for the images with --out, a sheet with --grid FILE.png, or both'],
+    [
+      'generate run',
+      'name a folder or a .zip, .tar or .npy file for the images with --out, a sheet with --grid FILE.png, or both',
+    ],
     [
       'generate run --grid sheet.jpg',
       '--grid sheet.jpg: the sheet is a PNG file; give it a name that ends in .png',
     ],
+    [
+      'generate run --count 1025 --grid a.png',
+      '--count 1025: a sheet holds 1024 images at most; write more to a place named with --out',
+    ],
+    ['generate run --out - --json', '--json and --out - would both write to stdout; leave one out'],
     ['generate run --gird a.png', 'unknown flag --gird; did you mean --grid?'],
     ['setup --forse', 'unknown flag --forse; did you mean --force?'],
   ])('san-native %s', async (line, message) => {
@@ -300,14 +308,59 @@ describe('san-native generate', () => {
       out: `70 images of seed 3 from ${path} in ${out} and ${grid}\n`,
       err: '',
     });
-    const names = (await readdir(out)).sort();
+    const names = (await readdir(out)).sort().filter((name) => name !== 'manifest.json');
     expect(names).toHaveLength(70);
-    expect([names[0], names.at(-1)]).toEqual(['000005.png', '000074.png']);
+    expect([names[0], names.at(-1)]).toEqual(['000000005.png', '000000074.png']);
     const level = async (name: string) => (await sharp(join(out, name)).raw().toBuffer())[0];
-    expect(await level('000005.png')).toBe(3 * 16 + 5);
-    expect(await level('000074.png')).toBe(3 * 16 + 74);
+    expect(await level('000000005.png')).toBe(3 * 16 + 5);
+    expect(await level('000000074.png')).toBe(3 * 16 + 74);
     expect(await sharp(grid).metadata()).toMatchObject({ width: (9 * 17 + 1) * 4, height: (8 * 17 + 1) * 4 });
     expect(fake.disposed).toHaveLength(1);
+  });
+
+  it('draws into an archive what is missing, and tells it as JSON', async () => {
+    const folder = await temporaryFolder();
+    const path = await checkpointFile();
+    const out = join(folder, 'drawn.zip');
+    const grid = join(folder, 'grid.png');
+    const args = [
+      'generate',
+      path,
+      '--count',
+      '20',
+      '--seed',
+      '3',
+      '--truncation',
+      '0.5',
+      '-o',
+      out,
+      '--json',
+    ];
+    const first = await cli(...args);
+    expect(first).toMatchObject({ status: 0, err: '' });
+    expect(JSON.parse(first.out)).toMatchObject({
+      ...{ count: 20, seed: 3, startIndex: 0, truncation: 0.5, drawn: 20, kept: 0, step: 5, out },
+    });
+    const again = await cli(...args, '--grid', grid);
+    expect(JSON.parse(again.out)).toMatchObject({ drawn: 0, kept: 20, grid });
+    expect(await sharp(grid).metadata()).toMatchObject({ width: (5 * 17 + 1) * 4, height: (4 * 17 + 1) * 4 });
+    const other = await cli(...args.slice(0, -1), '--seed', '4');
+    expect(other.status).toBe(1);
+    expect(other.err).toMatch(/^error ERR_SAN_OUTPUT: .*drawn\.zip was begun with seed 3, not 4; remove it/);
+    expect(other.err).not.toContain('draws the rest');
+  });
+
+  it.each([
+    ['--truncation 0.001', 'ERR_SAN_OPTIONS: --truncation = 0.001: expected a number from 0.01 on'],
+    ['--batch-size 0', 'ERR_SAN_OPTIONS: --batch-size = 0: expected a whole number from 1 on'],
+    [
+      '--out a.tar.gz',
+      'ERR_SAN_OUTPUT: cannot write images as .gz (a.tar.gz): name a folder for PNG files, or a .tar, .zip or .npy file',
+    ],
+  ])('refuses %s before anything is loaded', async (flags, message) => {
+    const args = flags.startsWith('--out') ? flags : `${flags} --out drawn`;
+    const { status, err } = await cli('generate', 'nowhere', ...args.split(' '));
+    expect({ status, err }).toEqual({ status: 1, err: `error ${message}\n` });
   });
 });
 

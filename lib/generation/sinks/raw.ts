@@ -1,0 +1,40 @@
+/** Bare pixels into a stream: uint8 [count, S, S, C], what an .npy file holds after its header. */
+import type { Writable } from 'node:stream';
+import { OutputError } from '../../errors.js';
+import { fileErrorReason } from '../../files.js';
+import type { IndexedImages, IndexRange } from '../stream.js';
+import type { ImageSet, Sink } from './sink.js';
+
+/** Of a stream nothing can be gone on with: it gets all, and stays open. */
+export class RawStream implements Sink {
+  readonly missing: readonly IndexRange[];
+  private readonly stream: Writable;
+  /** write() tells its caller; without a listener the event would end the process. */
+  private readonly onError = (): void => {};
+
+  constructor(stream: Writable, { startIndex, count }: ImageSet) {
+    this.stream = stream;
+    this.missing = [{ start: startIndex, count }];
+    stream.on('error', this.onError);
+  }
+
+  write({ data }: IndexedImages): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.stream.write(data, (cause) => {
+        if (!cause) return resolve();
+        const message = `cannot write to the stream: ${fileErrorReason(cause)}`;
+        reject(new OutputError(message, {}, { cause }));
+      });
+    });
+  }
+
+  async finish(): Promise<void> {
+    await this.suspend();
+  }
+
+  async suspend(): Promise<void> {
+    // The event comes after the callback.
+    await new Promise(setImmediate);
+    this.stream.off('error', this.onError);
+  }
+}
