@@ -38,10 +38,17 @@ at::Tensor numeric_gradient(const Function& f, const std::vector<at::Tensor>& in
 
 void expect_gradient(const Function& scalar, const std::vector<at::Tensor>& inputs, const std::string& what) {
   const auto variables = leaves(inputs);
-  const auto gradients = torch::autograd::grad({scalar(variables)}, variables);
-  for (size_t i = 0; i < inputs.size(); ++i)
-    expect_close(gradients[i], numeric_gradient(scalar, inputs, i), 2e-7,
-                 what + ", input " + std::to_string(i));
+  const auto gradients = torch::autograd::grad({scalar(variables)}, variables, {}, std::nullopt,
+                                               /*create_graph=*/false, /*allow_unused=*/true);
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    const std::string name = what + ", input " + std::to_string(i);
+    const at::Tensor numeric = numeric_gradient(scalar, inputs, i);
+    // A function that is linear in an input has no second derivative there; differences see rounding alone.
+    if (gradients[i].defined())
+      expect_close(gradients[i], numeric, 2e-7, name);
+    else
+      expect(numeric.abs().max().item<double>() < 1e-6, name + ", which has no gradient");
+  }
 }
 
 }  // namespace

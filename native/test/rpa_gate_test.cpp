@@ -24,7 +24,8 @@ void rpa_gate_tests() {
                                   at::randn({2, s.channels, s.low_height, s.low_width}, at::kDouble),
                                   at::randn({s.channels}, at::kDouble)};
     expect_close(run(in), reference(in), 1e-14, what + ", float64");
-    if (s.channels <= 5) expect_gradients(run, in, what);
+    // Of one channel the norm is a sign, whose gradient is below what differences can see.
+    if (s.channels > 1 && s.channels <= 5) expect_gradients(run, in, what);
     for (at::Tensor& tensor : in) tensor = tensor.to(at::kFloat);
     expect_close(run(in), reference(in), 1e-6, what + ", float32");
     const at::Tensor wanted = reference(in);
