@@ -1,8 +1,10 @@
 /**
- * Locks between processes. A lock is a file that names its process, so that after a kill the next one need not wait: a process that is gone on this machine holds nothing. Of one on another machine, or in another container,
- * only the file's age tells; it is renewed while the run lives.
+ * Locks between processes. A lock is a file that names its process, so that after a kill the next one need not wait: a
+ * process that is gone on this machine holds nothing. Of one on another machine, or in another container, only the
+ * file's age tells; it is renewed while the process lives.
  *
- * Not proper-lockfile: its locks carry no owner, so what a killed process has locked would stay so until the lock's time is up.
+ * Not proper-lockfile: its locks carry no owner, so what a killed process has locked would stay so until the lock's time
+ * is up.
  */
 import { link, readFile, readlink, rename, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
