@@ -26,6 +26,8 @@ export interface Comparison {
   unit: string;
   /** What is shown: `rate` in units per second, or `time` in seconds per unit. */
   measure: 'rate' | 'time';
+  /** Units of a round, where that is not to be as many as fit the time. */
+  items?: number;
   contenders: Contender[];
   /** Whether the contenders do the same work, told from their facts; lines for the reader. Throws when they do not. */
   agreement?: (facts: ReadonlyMap<string, Facts>) => string[];

@@ -75,7 +75,7 @@ export async function compare(comparison: Comparison, options: RoundsOptions): P
         await attempt(one, () => measure(one));
       }
     }
-    for (const one of all) one.peakMemory = one.process?.peakMemory();
+    for (const one of all) one.peakMemory ??= one.process?.peakMemory();
     return summary(comparison, all, agreement);
   } finally {
     await Promise.all(all.map((one) => one.process?.close()));
@@ -93,17 +93,21 @@ async function attempt(one: Running, work: () => Promise<void>): Promise<void> {
   }
 }
 
-async function open(one: Running, { label }: Comparison, options: RoundsOptions): Promise<void> {
+async function open(one: Running, { label, items }: Comparison, options: RoundsOptions): Promise<void> {
   const { seconds, quick, python, onProgress } = options;
   onProgress(`${label}: preparing ${one.contender.name}`);
   const opened = await ContenderProcess.open(one.contender, python);
   one.process = opened.process;
   one.facts = opened.facts;
   if (quick) {
-    one.items = QUICK_ITEMS;
+    one.items = items ?? QUICK_ITEMS;
     return;
   }
   await one.process.round(1);
+  if (items !== undefined) {
+    one.items = items;
+    return;
+  }
   const first = await one.process.round(1);
   one.items = Math.max(1, Math.round((seconds * first.items) / first.seconds));
   // Once more as in the rounds: caches, clock rate and thread pools as they will be.
@@ -115,6 +119,7 @@ async function measure(one: Running): Promise<void> {
   const round = await one.process?.round(one.items);
   if (round === undefined) return;
   one.rates.push(round.items / round.seconds);
+  if (round.peakMemory !== undefined) one.peakMemory = Math.max(one.peakMemory ?? 0, round.peakMemory);
   for (const [name, value] of Object.entries(round.notes ?? {})) {
     one.notes[name] = [...(one.notes[name] ?? []), value];
   }

@@ -13,6 +13,8 @@ export interface Round {
   seconds: number;
   /** Units done: at least as many as asked for. */
   items: number;
+  /** Bytes, where the work is done in other processes than the contender's. */
+  peakMemory?: number;
   /** Further measurements by name; the report shows their medians. */
   notes?: Record<string, number>;
 }

@@ -42,6 +42,8 @@ export type {
   SampleOptions,
   Truncation,
 } from './native.js';
+export { type Arithmetic, type Profile, type ProfileOptions, profile } from './profiling/profile.js';
+export type { TimeShare } from './profiling/summary.js';
 export {
   type Endpoint,
   type Interpolated,

@@ -359,6 +359,29 @@ export interface ParameterInfo {
   shape: number[];
 }
 
+/** When each operation on the engine's thread began and ended; all arrays of one length, in the order of beginning. */
+export interface NativeProfile {
+  /** What `name` and `part` are indices of. */
+  names: string[];
+  name: Uint32Array;
+  /** Innermost part of the networks or of a step that the event belongs to; 0 for none. */
+  part: Uint32Array;
+  /** 1 where the event is such a part itself. */
+  isScope: Uint8Array;
+  /** Microseconds since the profile began. An event lies within those that had not ended when it began. */
+  begin: Float64Array;
+  end: Float64Array;
+  /** Events beyond the two millionth, which were not kept. */
+  dropped: number;
+}
+
+/** Floating-point operations a second in float32, a multiplication and an addition counted as two. */
+export interface Peak {
+  matmul: number;
+  /** Of a 3x3 convolution of 64 channels, channels-last. */
+  convolution: number;
+}
+
 export interface AddonInfo {
   /** LibTorch the addon was compiled against, such as "2.13.0". */
   libtorch: string;
@@ -375,6 +398,13 @@ export interface Addon {
   parameters(model: ModelOptions): ParameterInfo[];
   /** Latents of (seed, startIndex...): float32 [count, Zc, Sz, Sz]. */
   latents(options: SampleOptions & Truncation & { latentChannels: number; latentSize: number }): LatentBatch;
+  latents(options: SampleOptions & { latentChannels: number; latentSize: number }): LatentBatch;
+  /** Records from here on what the engine does, until stopProfile(). Does nothing while that is under way. */
+  startProfile(): Promise<void>;
+  /** What was recorded; nothing when no profile was under way. */
+  stopProfile(): Promise<NativeProfile>;
+  /** Measures how fast this machine multiplies and adds; takes about half a second. */
+  measurePeak(options: { threads?: number }): Promise<Peak>;
   createTrainer(options: TrainerOptions): Promise<NativeTrainer>;
   createNetwork(options: NetworkOptions): Promise<NativeNetwork>;
   /** Rejects as createTrainer() does when the images do not fit. */

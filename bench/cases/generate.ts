@@ -1,8 +1,9 @@
-/** Images drawn in memory, 8-bit, beside PyTorch with the same weights. */
+/** Images drawn in memory, 8-bit, beside PyTorch and onnxruntime with the same weights. */
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { encodeSafetensors } from '../../lib/checkpoint/safetensors.js';
 import { presets } from '../../lib/config/presets.js';
+import { exportOnnx } from '../../lib/export/export.js';
 import { San } from '../../lib/generation/san.js';
 import type { ImageBatch } from '../../lib/native.js';
 import {
@@ -20,7 +21,7 @@ const CHECKED = 8;
 const TOLERANCE = 1;
 
 const generate: BenchCase = {
-  description: 'images from a trained network, in memory, beside PyTorch eager and compiled',
+  description: 'images from a trained network, in memory, beside PyTorch and onnxruntime',
   sizes: [32, 64, 128],
   async *comparisons(context) {
     for (const size of context.sizes) yield await comparisonOf(context, size);
@@ -40,6 +41,17 @@ async function comparisonOf({ folder, threads }: CaseContext, imageSize: number)
     data: numbers,
     shape: [CHECKED, latentChannels, latentSize, latentSize],
   });
+  const { files } = await exportOnnx({
+    checkpoint,
+    out: join(folder, `generator-${imageSize}.onnx`),
+    pixels: 'uint8',
+  });
+  const onnx = {
+    model: files[0]?.path,
+    threads,
+    shape: [latentChannels, latentSize, latentSize],
+    latents: [...numbers],
+  };
   const peer = { weights: checkpoint, latents, threads, config };
   return {
     label: `${imageSize} px, quickstart widths`,
@@ -49,6 +61,7 @@ async function comparisonOf({ folder, threads }: CaseContext, imageSize: number)
       { ...nodeContender('san-native', 'generate', { checkpoint, threads }), ours: true },
       pythonContender('PyTorch eager', 'generate.py', { ...peer, compile: false }),
       pythonContender('torch.compile', 'generate.py', { ...peer, compile: true }),
+      nodeContender('onnxruntime', 'onnx', onnx),
     ],
     agreement: (facts) => [...facts].flatMap(([name, { images }]) => compareImages(name, expected, images)),
   };

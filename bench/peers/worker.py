@@ -7,7 +7,7 @@ import traceback
 
 
 def serve(open_peer):
-    """open_peer(options) -> (facts, work); work(items) -> items done."""
+    """open_peer(options) -> (facts, work); work(items) -> items done, or the whole answer."""
     answers = os.fdopen(3, "w")
     work = None
     for line in sys.stdin:
@@ -17,8 +17,9 @@ def serve(open_peer):
                 result, work = open_peer(request["open"])
             elif "round" in request:
                 begin = time.perf_counter()
-                items = work(request["round"])
-                result = {"seconds": time.perf_counter() - begin, "items": items}
+                done = work(request["round"])
+                seconds = time.perf_counter() - begin
+                result = done if isinstance(done, dict) else {"seconds": seconds, "items": done}
             else:
                 result = None
             answer = {"ok": result}

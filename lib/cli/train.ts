@@ -3,15 +3,18 @@ import type { ArgumentsCamelCase, CommandModule } from 'yargs';
 import { fields } from '../config/fields.js';
 import { PRESET_NAMES, type PresetName } from '../config/presets.js';
 import { UsageError } from '../errors.js';
+import type { Profile } from '../profiling/profile.js';
 import { train } from '../training/train.js';
 import { askToResume } from './ask.js';
 import { ExitStatus } from './exit-status.js';
 import { configFlags, configFromFlags } from './flags.js';
 import { type PlanArguments, planFlags, showPlan } from './plan.js';
+import { profileText } from './profile-text.js';
 import { createReporter, type Reporter } from './progress.js';
 
 interface TrainArguments extends PlanArguments {
   'init-from': string | undefined;
+  profile: string | undefined;
 }
 
 const SIGNALS = ['SIGINT', 'SIGTERM'] as const;
@@ -62,6 +65,12 @@ export const trainCommand: CommandModule<object, TrainArguments> = {
           describe:
             'Run folder or checkpoint with the weights to begin from, wherever names and shapes match',
         },
+        profile: {
+          type: 'string',
+          requiresArg: true,
+          group: 'Run folder and settings:',
+          describe: 'File for a Chrome trace of ten steps; a table of where the time went is printed',
+        },
         json: { type: 'boolean', default: false, describe: 'One JSON object per tick on stdout' },
         quiet: { type: 'boolean', default: false, describe: 'Say nothing but errors' },
       })
@@ -96,7 +105,10 @@ async function run(argv: ArgumentsCamelCase<TrainArguments>): Promise<void> {
       preset: preset as PresetName | undefined,
       config,
     };
-    const control = { signal: stop.signal, checkpointWanted: save.wanted };
+    const onProfile = (profile: Profile) => {
+      if (!argv.json && !argv.quiet) process.stdout.write(`${profileText(profile)}\n`);
+    };
+    const control = { signal: stop.signal, checkpointWanted: save.wanted, profile: argv.profile, onProfile };
     for await (const tick of train(options, control)) reporter.tick(tick);
   } finally {
     stop.release();

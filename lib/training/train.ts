@@ -3,8 +3,12 @@ import type { PresetName } from '../config/presets.js';
 import type { ConfigInput } from '../config/schema.js';
 import { ConfigError } from '../errors.js';
 import type { FileLock } from '../file-lock.js';
+import { loadAddon } from '../native.js';
+import type { Profile } from '../profiling/profile.js';
+import { StepProfiler } from '../profiling/step-profiler.js';
+import { meanFlops, stepFlops } from './cost.js';
 import { type Log, logged } from './log.js';
-import { trainingLoop } from './loop.js';
+import { type LoopOptions, trainingLoop } from './loop.js';
 import { beginRun, continueRun } from './prepare.js';
 import { RunFolder } from './run-folder.js';
 import { RunLock } from './run-lock.js';
@@ -39,6 +43,13 @@ export interface TrainControl {
   checkpointWanted?: (() => boolean) | undefined;
   /** Told every note and every file written. What it throws ends training, and train() throws it. */
   log?: Log | undefined;
+  /**
+   * File for a Chrome trace of steps 4 to 13 of this session: docs/benchmarks.md. What is wrong with it is told by a
+   * note and does not end training.
+   */
+  profile?: string | undefined;
+  /** Told where the time of those steps went. */
+  onProfile?: ((profile: Profile) => void) | undefined;
 }
 
 /**
@@ -73,13 +84,28 @@ async function* allTicks(options: TrainOptions, control: TrainControl): AsyncGen
     const run = found === undefined ? yield* beginRun(out, plan) : yield* continueRun(found, plan);
     if (run === undefined) return;
     try {
-      yield* trainingLoop({ ...run, ...control });
+      yield* profiled(run, control);
     } finally {
       await run.trainer.dispose();
       await run.evaluator?.dispose();
     }
   } finally {
     await held?.release();
+  }
+}
+
+/** The training loop, some of its steps recorded if that is wished. */
+async function* profiled(run: LoopOptions, control: TrainControl): ReturnType<typeof trainingLoop> {
+  const { profile: path, onProfile } = control;
+  const ticks = trainingLoop({ ...run, ...control });
+  if (path === undefined) return yield* ticks;
+  const { trainer, config } = run;
+  const flops = meanFlops(stepFlops(config), config);
+  const profiler = new StepProfiler({ addon: loadAddon(), path, flops, threads: config.threads, onProfile });
+  profiler.watch(trainer);
+  for await (const tick of ticks) {
+    yield* tick.type === 'end' ? await profiler.end() : profiler.notes();
+    yield tick;
   }
 }
 

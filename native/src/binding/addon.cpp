@@ -13,6 +13,7 @@
 #include "binding/loader.h"
 #include "binding/metrics.h"
 #include "binding/network.h"
+#include "binding/profiling.h"
 #include "binding/trainer.h"
 #include "memory/caching_allocator.h"
 #include "san/inference.h"
@@ -96,6 +97,7 @@ Napi::Value initialise(const Napi::CallbackInfo& info) {
   out.Set("createExtractor", Napi::Function::New<create_extractor>(env, "createExtractor"));
   out.Set("createLoader", Napi::Function::New<create_loader>(env, "createLoader"));
   export_metrics(env, out);
+  export_profiling(env, out);
   return out;
 }
 

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "profiling/scope.h"
 #include "random/random.h"
 #include "san/error.h"
 #include "san/images.h"
@@ -19,6 +20,7 @@ constexpr int64_t kBatch = 16;
 template <typename F>
 at::Tensor in_batches(const at::Tensor& rows, const Cancelled& cancelled, const F& f) {
   const at::NoGradGuard no_grad;
+  const profiling::Scope scope("heads and bytes");
   std::vector<at::Tensor> out;
   for (int64_t begin = 0; begin < rows.size(0); begin += kBatch) {
     stop_if(cancelled);

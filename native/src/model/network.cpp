@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 
 #include "model/layers.h"
+#include "profiling/scope.h"
 
 namespace san {
 
@@ -35,6 +36,7 @@ at::Tensor generate(const ModelConfig& config, const NetworkParameters& p, const
   at::Tensor x =
       at::conv_transpose2d(z.contiguous(at::MemoryFormat::ChannelsLast), p.latent.kernel, p.latent.bias);
   for (int m = 0; m < kModules; ++m) {
+    const profiling::Scope scope("generator", m);
     const ModuleParameters& module = p.modules[m];
     x = layers::ado(module.ado, x, config.ado_threshold);
     for (int b = 0; b < kBlocks; ++b)
@@ -48,6 +50,7 @@ at::Tensor reverse(const ModelConfig& config, const NetworkParameters& p, const 
   at::Tensor x = layers::leaky_relu(
       at::conv2d(image.contiguous(at::MemoryFormat::ChannelsLast), p.image.kernel, p.image.bias, 1, 1));
   for (int m = kModules - 1; m >= 0; --m) {
+    const profiling::Scope scope("reverser", m);
     const ModuleParameters& module = p.modules[m];
     x = layers::rpa(module.rpa, x);
     for (int b = kBlocks - 1; b >= 0; --b)

@@ -4,6 +4,7 @@
 
 #include <unordered_map>
 
+#include "profiling/scope.h"
 #include "san/network.h"
 #include "san/training_step.h"
 
@@ -69,6 +70,7 @@ Tensor mean_square(const Tensor& a, const Tensor& b) { return (a - b).square().m
 
 StepResult compute_step(const ModelConfig& model, const LossConfig& loss, const ParameterStore& store,
                         const StepInputs& in) {
+  const profiling::Scope scope("heads and losses");
   const at::AutoGradMode grad_mode(true);
   // R has two sets of leaves, so that one backward pass keeps its gradients through R(G(Z)) apart, which
   // enter its loss with another weight than G's.

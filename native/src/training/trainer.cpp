@@ -7,6 +7,7 @@
 #include <unordered_map>
 #include <utility>
 
+#include "profiling/scope.h"
 #include "random/random.h"
 #include "san/error.h"
 #include "training/finite.h"
@@ -138,6 +139,7 @@ int64_t Trainer::bytes() const {
 }
 
 StepInputs Trainer::draw_inputs() {
+  const profiling::Scope scope("inputs");
   if (!loader_)
     throw Error(kOptions, "this trainer was created without images; pass `dataset` or `images` to take steps",
                 "images");
@@ -182,6 +184,7 @@ StepResult Trainer::step_on(const StepInputs& inputs) {
 }
 
 StepOutcome Trainer::apply(StepResult& result, const StepRates& rates) {
+  const profiling::Scope scope("optimizer");
   ++steps_;
   if (happens(config_.faults.nan_gradient, steps_))
     result.generator_gradients[0].fill_(std::numeric_limits<double>::quiet_NaN());

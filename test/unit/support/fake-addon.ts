@@ -206,6 +206,17 @@ export function fakeAddon(settings: FakeTrainerSettings = {}) {
     frechetDistance: async () => 3,
     kernelDistance: async () => 4,
     precisionRecall: async () => ({ precision: 0.5, recall: 0.25 }),
+    startProfile: async () => {},
+    stopProfile: async () => ({
+      names: ['', 'aten::convolution'],
+      name: Uint32Array.of(1),
+      part: Uint32Array.of(0),
+      isScope: Uint8Array.of(0),
+      begin: Float64Array.of(0),
+      end: Float64Array.of(1000),
+      dropped: 0,
+    }),
+    measurePeak: async () => ({ matmul: 2e9, convolution: 1e9 }),
     latentStatistics: async () => ({ mean: 0.1, variance: 0.2, covariance: 0.3 }),
   };
   return { addon, trainers, trainerOptions, disposed };

@@ -1,0 +1,73 @@
+/** Profiles of what the native half does: a Chrome trace, and where the time went. */
+import { type Addon, loadAddon, type NativeProfile, type Peak } from '../native.js';
+import { type ProfileSummary, summarise } from './summary.js';
+import { writeTrace } from './trace.js';
+
+/** Floating-point operations against what the machine can do. */
+export interface Arithmetic {
+  /** Operations that the work took, by the settings: convolutions and linear layers. */
+  flops: number;
+  /** Operations a second in the time recorded. */
+  rate: number;
+  /** What this machine was measured to do. */
+  peak: Peak;
+}
+
+export interface Profile extends ProfileSummary {
+  /** The trace that was written. */
+  path: string;
+  /** What was recorded, such as "steps 4 to 13". */
+  what: string;
+  /** Where the operations are known. */
+  arithmetic?: Arithmetic;
+  /** Events that were not kept, for there were more than two million. */
+  dropped: number;
+}
+
+export interface ProfileOptions {
+  /** File for the Chrome trace. */
+  path: string;
+  /** Said in the trace and the summary. Default "all". */
+  what?: string;
+  /** Floating-point operations of the work; the summary then sets them against the machine's peak. */
+  flops?: number | undefined;
+  /** CPU threads of the work, which the peak is measured with. Default all cores. */
+  threads?: number | undefined;
+}
+
+/**
+ * Runs `work` and records all that the native half does meanwhile, for whomever, then writes the trace. Recording costs
+ * some microseconds an operation. Throws what `work` throws, and OutputError.
+ */
+export async function profile<T>(
+  options: ProfileOptions,
+  work: () => Promise<T>,
+): Promise<{ result: T; profile: Profile }> {
+  const addon = loadAddon();
+  await addon.startProfile();
+  let result: T;
+  let recorded: NativeProfile | undefined;
+  try {
+    result = await work();
+  } finally {
+    recorded = await addon.stopProfile();
+  }
+  return { result, profile: await writeProfile(addon, recorded, options) };
+}
+
+/** Summary and trace of what was recorded. Throws OutputError. */
+export async function writeProfile(
+  addon: Pick<Addon, 'measurePeak'>,
+  recorded: NativeProfile,
+  { path, what = 'all', flops, threads }: ProfileOptions,
+): Promise<Profile> {
+  const summary = summarise(recorded);
+  const arithmetic = flops !== undefined && {
+    flops,
+    rate: flops / summary.seconds,
+    peak: await addon.measurePeak(threads === undefined ? {} : { threads }),
+  };
+  const described = { what, ...summary, ...(arithmetic && { arithmetic }), dropped: recorded.dropped };
+  await writeTrace(path, recorded, described);
+  return { path, ...described };
+}

@@ -1,0 +1,115 @@
+/** Profiles some steps of a training run, once the first ones are over. */
+import { OutputError } from '../errors.js';
+import type { Addon, NativeTrainer, StepReport, StepSchedule } from '../native.js';
+import type { NoteTick } from '../training/ticks.js';
+import { type Profile, writeProfile } from './profile.js';
+
+/** Memory is still being taken and kernels are chosen in the first steps. */
+const WARM_UP = 3;
+const PROFILED = 10;
+
+export interface StepProfilerOptions {
+  addon: Pick<Addon, 'startProfile' | 'stopProfile' | 'measurePeak'>;
+  path: string;
+  /** Floating-point operations of a step. */
+  flops: number;
+  threads: number | undefined;
+  onProfile?: ((profile: Profile) => void) | undefined;
+}
+
+type Run = NativeTrainer['run'];
+
+/** Watches a trainer's run(): steps 4 to 13 of this process are recorded, then the trace is written. */
+export class StepProfiler {
+  private readonly options: StepProfilerOptions;
+  private taken = 0;
+  private readonly pending: NoteTick[] = [];
+
+  constructor(options: StepProfilerOptions) {
+    this.options = options;
+  }
+
+  /** Puts itself in the place of the trainer's run(). */
+  watch(trainer: NativeTrainer): void {
+    const run: Run = trainer.run.bind(trainer);
+    // The addon's own property is read-only.
+    Object.defineProperty(trainer, 'run', { value: (options: Parameters<Run>[0]) => this.run(run, options) });
+  }
+
+  /** Remarks that were not taken yet; at the end of the run one that says so when it was too short. */
+  notes(): NoteTick[] {
+    return this.pending.splice(0);
+  }
+
+  get isDone(): boolean {
+    return this.taken >= WARM_UP + PROFILED;
+  }
+
+  private async run(run: Run, { steps, schedule }: Parameters<Run>[0]): Promise<StepReport> {
+    const whole = this.piece(steps);
+    let report = await this.runPiece(run, whole, slice(schedule, 0, whole));
+    for (let done = whole; done < steps && report.losses.length === done; ) {
+      const size = this.piece(steps - done);
+      report = joined(report, await this.runPiece(run, size, slice(schedule, done, done + size)));
+      done += size;
+    }
+    return report;
+  }
+
+  /** Steps that may be taken at once: all of them recorded, or none. */
+  private piece(steps: number): number {
+    if (this.isDone) return steps;
+    return Math.min(steps, (this.taken < WARM_UP ? WARM_UP : WARM_UP + PROFILED) - this.taken);
+  }
+
+  private async runPiece(run: Run, steps: number, schedule: StepSchedule | undefined): Promise<StepReport> {
+    const { addon } = this.options;
+    const begins = this.taken === WARM_UP;
+    const recorded = this.taken >= WARM_UP && !this.isDone;
+    if (begins) await addon.startProfile();
+    const report = await run(schedule ? { steps, schedule } : { steps });
+    this.taken += report.losses.length;
+    if (recorded && this.isDone) await this.write(report.step);
+    return report;
+  }
+
+  private async write(lastStep: number): Promise<void> {
+    const { addon, path, flops, threads, onProfile } = this.options;
+    const what = `steps ${lastStep - PROFILED + 1} to ${lastStep}`;
+    const recorded = await addon.stopProfile();
+    try {
+      const written = await writeProfile(addon, recorded, { path, what, flops: PROFILED * flops, threads });
+      this.pending.push({ type: 'note', level: 'info', message: `profile of ${what} in ${path}` });
+      onProfile?.(written);
+    } catch (error) {
+      // Training is worth more than its profile.
+      if (!(error instanceof OutputError)) throw error;
+      this.pending.push({ type: 'note', level: 'warning', message: `no profile: ${error.message}` });
+    }
+  }
+
+  /** To be called when the run ends: a shorter one than WARM_UP + PROFILED has no profile. */
+  async end(): Promise<NoteTick[]> {
+    if (this.isDone) return this.notes();
+    if (this.taken > WARM_UP) await this.options.addon.stopProfile();
+    const message = `no profile: that takes ${WARM_UP + PROFILED} steps, and ${this.taken} were taken`;
+    return [...this.notes(), { type: 'note', level: 'warning', message }];
+  }
+}
+
+function slice(schedule: StepSchedule | undefined, from: number, to: number): StepSchedule | undefined {
+  if (schedule === undefined) return undefined;
+  const part = Object.entries(schedule).map(([name, values]) => [
+    name,
+    (values as Float64Array).subarray(from, to),
+  ]);
+  return Object.fromEntries(part) as StepSchedule;
+}
+
+const joined = (a: StepReport, b: StepReport): StepReport => ({
+  step: b.step,
+  losses: [...a.losses, ...b.losses],
+  skipped: [...a.skipped, ...b.skipped],
+  seconds: a.seconds + b.seconds,
+  warnings: [...a.warnings, ...b.warnings],
+});

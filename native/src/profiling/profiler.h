@@ -1,0 +1,31 @@
+// Records when each operation of a thread began and ended.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace san::profiling {
+
+/// In the order in which they began; an event lies within those that had not ended when it began.
+struct Profile {
+  struct Event {
+    /// Indices into names. `part` is the innermost scope it belongs to; the first name is empty: none.
+    uint32_t name, part;
+    bool is_scope;
+    /// Nanoseconds since the profile began.
+    int64_t begin, end;
+  };
+  std::vector<std::string> names;
+  std::vector<Event> events;
+  /// Events that were not kept, for there were too many.
+  int64_t dropped = 0;
+};
+
+/// Begins to record the calling thread. Does nothing when that is under way.
+void start();
+
+/// Ends it and gives what was recorded; nothing when none was under way. The same thread.
+Profile stop();
+
+}  // namespace san::profiling

@@ -1,0 +1,17 @@
+import type { NativeProfile } from '../../../lib/native.js';
+
+/** Events as the addon gives them: name, part, begin, end in microseconds, whether it is a part itself. */
+export function recorded(
+  events: [name: string, part: string, begin: number, end: number, isScope?: boolean][],
+): NativeProfile {
+  const names = [...new Set(['', ...events.flatMap(([name, part]) => [name, part])])];
+  return {
+    names,
+    name: Uint32Array.from(events, ([name]) => names.indexOf(name)),
+    part: Uint32Array.from(events, ([, part]) => names.indexOf(part)),
+    isScope: Uint8Array.from(events, (event) => (event[4] ? 1 : 0)),
+    begin: Float64Array.from(events, (event) => event[2]),
+    end: Float64Array.from(events, (event) => event[3]),
+    dropped: 0,
+  };
+}
