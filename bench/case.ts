@@ -1,6 +1,5 @@
 /** What a benchmark case is: a file in bench/cases that exports one as its default. */
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { packageRoot } from '../lib/native.js';
 
 /** What a contender tells of itself once it is ready, such as its versions and the numbers it computed. */
@@ -53,11 +52,14 @@ export interface BenchCase {
   comparisons(context: CaseContext): AsyncIterable<Comparison>;
 }
 
+/** A file of this folder as the compiler leaves it, for a process of its own. */
+export const compiled = (...parts: string[]): string => join(packageRoot(), 'dist', 'bench', ...parts);
+
 /** A module of bench/contenders in a Node process. */
 export const nodeContender = (name: string, module: string, options: Record<string, unknown>): Contender => ({
   name,
   command: 'node',
-  program: fileURLToPath(new URL(`./contenders/${module}.js`, import.meta.url)),
+  program: compiled('contenders', `${module}.js`),
   options,
 });
 

@@ -3,8 +3,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
-import { fileURLToPath } from 'node:url';
-import type { Contender, Facts } from './case.js';
+import { type Contender, compiled, type Facts } from './case.js';
 import type { Answer, Request, Round } from './worker.js';
 
 /** Of what a process prints, the end is kept for its error. */
@@ -104,8 +103,7 @@ export class ContenderProcess {
 
 function commandOf({ command, program }: Contender, python: string | undefined) {
   if (command === 'node') {
-    const worker = fileURLToPath(new URL('./worker.js', import.meta.url));
-    return { command: process.execPath, args: [worker, program] };
+    return { command: process.execPath, args: [compiled('worker.js'), program] };
   }
   if (python === undefined) throw new Error('there is no Python with torch');
   return { command: python, args: [program] };
