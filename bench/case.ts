@@ -63,6 +63,9 @@ export const nodeContender = (name: string, module: string, options: Record<stri
   options,
 });
 
+/** Where torch.compile of one run keeps what it made: a compiler that was killed leaves cut files in the usual place. */
+export const compilerCache = (folder: string): string => join(folder, 'inductor');
+
 /** A script of bench/peers. */
 export const pythonContender = (
   name: string,

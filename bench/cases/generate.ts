@@ -10,6 +10,7 @@ import {
   type BenchCase,
   type CaseContext,
   type Comparison,
+  compilerCache,
   nodeContender,
   pythonContender,
 } from '../case.js';
@@ -52,7 +53,7 @@ async function comparisonOf({ folder, threads }: CaseContext, imageSize: number)
     shape: [latentChannels, latentSize, latentSize],
     latents: [...numbers],
   };
-  const peer = { weights: checkpoint, latents, threads, config };
+  const peer = { weights: checkpoint, latents, threads, config, cache: compilerCache(folder) };
   return {
     label: `${imageSize} px, quickstart widths`,
     unit: 'images',

@@ -9,6 +9,7 @@ import {
   type BenchCase,
   type CaseContext,
   type Comparison,
+  compilerCache,
   nodeContender,
   pythonContender,
 } from '../case.js';
@@ -62,6 +63,7 @@ async function comparisonOf({ folder, threads }: CaseContext, setting: Setting):
     images: images.raw,
     inputs: inputsPath,
     checked_steps: CHECKED_STEPS,
+    cache: compilerCache(folder),
     threads,
     config,
   };

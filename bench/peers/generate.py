@@ -1,5 +1,6 @@
 """Images from a checkpoint's moving average in PyTorch: 8-bit, in memory."""
 import base64
+import os
 import time
 
 import torch
@@ -12,6 +13,7 @@ BATCHES = (16, 32, 64)
 
 
 def open_peer(options):
+    os.environ["TORCHINDUCTOR_CACHE_DIR"] = options["cache"]
     torch.set_num_threads(options["threads"])
     config = options["config"]
     parameters = san.load(options["weights"], "ema.")

@@ -1,4 +1,6 @@
 """Training steps in PyTorch: specification, section 3. Cycle pairing, estimator `normal`, repulsion, no penalty."""
+import os
+
 import numpy
 import torch
 from safetensors.torch import load_file
@@ -104,6 +106,7 @@ def first_steps(options, prepare):
 
 
 def open_peer(options):
+    os.environ["TORCHINDUCTOR_CACHE_DIR"] = options["cache"]
     torch.set_num_threads(options["threads"])
     how = "eager, channels-last"
     if options["compile"]:
