@@ -1,4 +1,4 @@
-/** Images drawn in memory, 8-bit, beside PyTorch and onnxruntime with the same weights. */
+/** Images drawn, 8-bit in memory and as PNG files, beside PyTorch and onnxruntime with the same weights. */
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { encodeSafetensors } from '../../lib/checkpoint/safetensors.js';
@@ -14,7 +14,7 @@ import {
   nodeContender,
   pythonContender,
 } from '../case.js';
-import { freshModel, normalTensor } from '../fixtures.js';
+import { freshModel, type Model, normalTensor } from '../fixtures.js';
 
 /** Images that every contender draws from the same latents first. */
 const CHECKED = 8;
@@ -22,17 +22,23 @@ const CHECKED = 8;
 const TOLERANCE = 1;
 
 const generate: BenchCase = {
-  description: 'images from a trained network, in memory, beside PyTorch and onnxruntime',
+  description: 'images from a trained network, in memory and as PNG files, beside PyTorch and onnxruntime',
   sizes: [32, 64, 128],
   async *comparisons(context) {
-    for (const size of context.sizes) yield await comparisonOf(context, size);
+    for (const size of context.sizes) {
+      const model = await freshModel(context.folder, { ...presets.quickstart, imageSize: size });
+      yield await inMemory(context, model);
+      yield onDisk(context, model);
+    }
   },
 };
 export default generate;
 
-async function comparisonOf({ folder, threads }: CaseContext, imageSize: number): Promise<Comparison> {
-  const { checkpoint, config } = await freshModel(folder, { ...presets.quickstart, imageSize });
-  const { latentChannels, latentSize } = config;
+async function inMemory(
+  { folder, threads }: CaseContext,
+  { checkpoint, config }: Model,
+): Promise<Comparison> {
+  const { latentChannels, latentSize, imageSize } = config;
   const z = normalTensor('z', [CHECKED, latentChannels, latentSize, latentSize], 1);
   const latents = join(folder, `latents-${imageSize}.safetensors`);
   await writeFile(latents, Buffer.concat(encodeSafetensors([z])));
@@ -65,6 +71,20 @@ async function comparisonOf({ folder, threads }: CaseContext, imageSize: number)
       nodeContender('onnxruntime', 'onnx', onnx),
     ],
     agreement: (facts) => [...facts].flatMap(([name, { images }]) => compareImages(name, expected, images)),
+  };
+}
+
+/** PNG files, beside which the rate of the comparison before is that of the images alone. */
+function onDisk({ folder, threads }: CaseContext, { checkpoint, config }: Model): Comparison {
+  const options = { checkpoint, threads, folder };
+  return {
+    label: `${config.imageSize} px, PNG files on disk`,
+    unit: 'images',
+    measure: 'rate',
+    contenders: [
+      { ...nodeContender('san-native', 'png', options), ours: true },
+      pythonContender('PyTorch eager, Pillow', 'png.py', { ...options, weights: checkpoint, config }),
+    ],
   };
 }
 

@@ -9,10 +9,13 @@ import { type GenerateToOptions, San } from '../generation/san.js';
 import { Sheet } from '../generation/sheet.js';
 import { requireKnownTarget } from '../generation/sinks/open.js';
 import type { MeasureControl } from '../metrics/blocks.js';
+import { profile } from '../profiling/profile.js';
+import { passMacs } from '../training/cost.js';
 import { ExitStatus } from './exit-status.js';
 import { toNumber } from './flags.js';
 import { rate } from './format.js';
 import { longWork } from './long-work.js';
+import { profileText } from './profile-text.js';
 import { warnDamaged } from './warn.js';
 
 interface GenerateArguments {
@@ -25,6 +28,7 @@ interface GenerateArguments {
   out: string | undefined;
   grid: string | undefined;
   threads: unknown;
+  profile: string | undefined;
   json: boolean;
   quiet: boolean;
 }
@@ -71,6 +75,11 @@ export const generateCommand: CommandModule<object, GenerateArguments> = {
           describe: `PNG file for the images, ${SHEET} at most, on one sheet`,
         },
         threads: { requiresArg: true, defaultDescription: 'all cores', describe: 'CPU threads' },
+        profile: {
+          type: 'string',
+          requiresArg: true,
+          describe: 'File for a Chrome trace; a table of where the time went is printed',
+        },
         json: { type: 'boolean', default: false, describe: 'One JSON object on stdout' },
         quiet: { type: 'boolean', default: false, describe: 'Say nothing but errors' },
       })
@@ -89,7 +98,11 @@ async function run(argv: ArgumentsCamelCase<GenerateArguments>): Promise<void> {
   try {
     if (!quiet) warnDamaged(san.damaged);
     if (grid !== undefined) await ensureFolder(dirname(grid));
-    const summary = await longWork(quiet, (control) => draw(san, options, { out, grid }, control));
+    const work = () => longWork(quiet, (control) => draw(san, options, { out, grid }, control));
+    const { result: summary, profile: recorded } =
+      argv.profile === undefined
+        ? { result: await work(), profile: undefined }
+        : await profile({ path: argv.profile, threads, ...measured(san, options) }, work);
     if (json) {
       const { truncation = null, ...rest } = options;
       const told = { ...rest, truncation, ...summary, checkpoint: san.path, step: san.step, out, grid };
@@ -97,6 +110,7 @@ async function run(argv: ArgumentsCamelCase<GenerateArguments>): Promise<void> {
     } else if (!quiet) {
       const stream = out === '-' ? process.stderr : process.stdout;
       stream.write(`${summaryText(summary, options, san.path, [out, grid])}\n`);
+      if (recorded) stream.write(`${profileText(recorded)}\n`);
     }
   } catch (error) {
     if (error instanceof ExitStatus && !quiet && out !== undefined && out !== '-') {
@@ -109,6 +123,12 @@ async function run(argv: ArgumentsCamelCase<GenerateArguments>): Promise<void> {
     await san.dispose();
   }
 }
+
+/** What a profile of the images is called, and what they take; those that are there already are not drawn. */
+const measured = ({ config }: San, { count, seed }: CommandOptions) => ({
+  what: `${count} images of seed ${seed}`,
+  flops: ({ drawn }: GenerateSummary) => 2 * drawn * passMacs(config),
+});
 
 type Control = MeasureControl & { signal: AbortSignal };
 

@@ -24,13 +24,13 @@ export interface Profile extends ProfileSummary {
   dropped: number;
 }
 
-export interface ProfileOptions {
+export interface ProfileOptions<T = unknown> {
   /** File for the Chrome trace. */
   path: string;
   /** Said in the trace and the summary. Default "all". */
   what?: string;
   /** Floating-point operations of the work; the summary then sets them against the machine's peak. */
-  flops?: number | undefined;
+  flops?: number | ((result: T) => number) | undefined;
   /** CPU threads of the work, which the peak is measured with. Default all cores. */
   threads?: number | undefined;
 }
@@ -40,7 +40,7 @@ export interface ProfileOptions {
  * some microseconds an operation. Throws what `work` throws, and OutputError.
  */
 export async function profile<T>(
-  options: ProfileOptions,
+  options: ProfileOptions<T>,
   work: () => Promise<T>,
 ): Promise<{ result: T; profile: Profile }> {
   const addon = loadAddon();
@@ -52,14 +52,16 @@ export async function profile<T>(
   } finally {
     recorded = await addon.stopProfile();
   }
-  return { result, profile: await writeProfile(addon, recorded, options) };
+  const { flops } = options;
+  const known = typeof flops === 'function' ? flops(result) : flops;
+  return { result, profile: await writeProfile(addon, recorded, { ...options, flops: known }) };
 }
 
 /** Summary and trace of what was recorded. Throws OutputError. */
 export async function writeProfile(
   addon: Pick<Addon, 'measurePeak'>,
   recorded: NativeProfile,
-  { path, what = 'all', flops, threads }: ProfileOptions,
+  { path, what = 'all', flops, threads }: Omit<ProfileOptions, 'flops'> & { flops?: number | undefined },
 ): Promise<Profile> {
   const summary = summarise(recorded);
   const arithmetic = flops !== undefined && {

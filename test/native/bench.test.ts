@@ -24,6 +24,7 @@ test('measures our own contenders without peers', () => {
   expect(results.map(({ label }) => label)).toEqual([
     '16 px, quickstart, batch 4',
     '16 px, quickstart widths',
+    '16 px, PNG files on disk',
   ]);
   for (const { results: contenders } of results) {
     expect(contenders.map(({ name, error }) => [name, error])).toEqual([['san-native', undefined]]);
@@ -48,10 +49,12 @@ test('the peers do the same work', (context) => {
   const python = findPython('torch, safetensors', 'the peers of the benchmarks');
   if (python === undefined) return context.skip();
   const results = bench('train', 'generate', '--sizes', '16', '--peers', 'eager');
-  for (const { results: contenders, agreement, best } of results) {
+  // Files are not compared.
+  const checked = ['16 px, quickstart, batch 4', '16 px, quickstart widths'];
+  for (const { label, results: contenders, agreement, best } of results) {
     expect(contenders.map(({ error }) => error)).toEqual([undefined, undefined]);
-    expect(agreement).toHaveLength(1);
-    expect(best?.name).toBe('PyTorch eager');
+    expect(agreement).toHaveLength(checked.includes(label) ? 1 : 0);
+    expect(best?.name).toMatch('PyTorch eager');
   }
 });
 
