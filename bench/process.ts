@@ -54,7 +54,9 @@ export class ContenderProcess {
   }
 
   async round(items: number): Promise<Round> {
-    return (await this.ask({ round: items }, ROUND_MILLISECONDS)) as Round;
+    const round = (await this.ask({ round: items }, ROUND_MILLISECONDS)) as Round;
+    if (round?.seconds > 0 && round.items >= items) return round;
+    throw new Error(`a round of ${items} was answered with ${JSON.stringify(round)}`);
   }
 
   /** Most memory that the process has held so far, in bytes; undefined where the system does not tell. */

@@ -18,8 +18,10 @@ import { freshModel, type Model, normalTensor, someImages } from '../fixtures.js
 const IMAGES = 256;
 /** Steps on fixed inputs that every contender takes first; the losses of the last must be ours. */
 const CHECKED_STEPS = 3;
-/** Relative: float32, and AdamW, which makes a sign of a gradient near zero. */
-const TOLERANCE = 1e-2;
+/** Relative, of the first step: float32 rounds, and ADO's threshold makes a step of what falls beside it. */
+const TOLERANCE = 1e-3;
+/** Of those after it: AdamW makes a sign of a gradient near zero, which large networks soon show. */
+const TOLERANCE_LATER = 0.1;
 /** A run that is nothing but steps. */
 const STEPS_ALONE = { steps: 1e9, sampleEvery: 0, checkpointEvery: 0 };
 
@@ -131,10 +133,9 @@ function agreementOf(expected: Losses[], facts: ReadonlyMap<string, Record<strin
         }),
       ),
     );
-    const worst = Math.max(...differences);
-    if (!(worst < TOLERANCE))
-      throw new Error(`${name} computes other losses than we do: relative difference ${worst}`);
     const shown = differences.map((difference) => difference.toExponential(0)).join(', ');
+    if (!differences.every((difference, step) => difference < (step === 0 ? TOLERANCE : TOLERANCE_LATER)))
+      throw new Error(`${name} computes other losses than we do: relative differences ${shown}`);
     return [`${name}: ${how}; relative difference of the losses in steps 1 to ${expected.length}: ${shown}`];
   });
 }

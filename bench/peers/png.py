@@ -45,7 +45,7 @@ def open_peer(options):
         seconds = time.perf_counter() - begin
         done += batches * BATCH
         shutil.rmtree(target)
-        return seconds, batches * BATCH
+        return {"seconds": seconds, "items": batches * BATCH}
 
     return {"torch": torch.__version__}, work
 
