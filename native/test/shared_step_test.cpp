@@ -18,6 +18,54 @@ at::Tensor delta(const at::Tensor& value, const at::Tensor& gradient, Moments& m
   return lr * decay * value + lr * moments.m / (1 - std::pow(0.5, t)) / scale;
 }
 
+/// One update from a random state by the loop and by its reference.
+template <typename T>
+void compare_with_reference(bool averaged, bool shared, double tolerance) {
+  constexpr T kLambda = 0.3;
+  const int64_t n = 70001;
+  const auto dtype = c10::CppTypeToScalarType<T>::value;
+  const auto values = [&] { return at::randn({n}, dtype); };
+  const at::Tensor from_g = values(), from_r = values(), value = values(), average = values();
+  const Moments g{values(), values().square()}, r{values(), values().square()};
+  std::vector<at::Tensor> results[2];
+  for (const bool reference : {false, true}) {
+    const at::Tensor w = value.clone(), e = average.clone();
+    const Moments a{g.m.clone(), g.v.clone()}, b{r.m.clone(), r.v.clone()};
+    const ops::SharedStepParams<T> p{w.mutable_data_ptr<T>(),
+                                     averaged ? e.mutable_data_ptr<T>() : nullptr,
+                                     n,
+                                     T(0.5),
+                                     T(0.99),
+                                     T(1e-8),
+                                     T(1e-3),
+                                     T(1e-2),
+                                     T(1.5),
+                                     T(0.1)};
+    const auto update = [](const at::Tensor& gradient, const Moments& moments, T share) {
+      return ops::NetworkUpdate<T>{gradient.const_data_ptr<T>(), moments.m.mutable_data_ptr<T>(),
+                                   moments.v.mutable_data_ptr<T>(), share};
+    };
+    if (shared) {
+      const auto first = update(from_g, a, kLambda), second = update(from_r, b, 1 - kLambda);
+      reference ? ops::shared_step_reference(p, first, second) : ops::shared_step(p, first, second);
+    } else {
+      const auto own = update(from_g, a, 1);
+      reference ? ops::own_step_reference(p, own) : ops::own_step(p, own);
+    }
+    results[reference] = {w, e, a.m, a.v, b.m, b.v};
+  }
+  const char* names[] = {"value",
+                         "moving average",
+                         "generator's first moment",
+                         "generator's second moment",
+                         "reverser's first moment",
+                         "reverser's second moment"};
+  const std::string what = std::string(shared ? "shared_step" : "own_step") + " and its reference, " +
+                           at::toString(dtype) + (averaged ? ", " : ", no average, ");
+  for (size_t i = 0; i < results[0].size(); ++i)
+    expect_close(results[0][i], results[1][i], tolerance, what + names[i]);
+}
+
 }  // namespace
 
 void shared_step_tests() {
@@ -56,6 +104,12 @@ void shared_step_tests() {
   expect_close(average, expected_average, 1e-13, "shared_step, moving average");
   expect_close(g.m, expected_g.m, 1e-13, "shared_step, generator's first moment");
   expect_close(r.v, expected_r.v, 1e-13, "shared_step, reverser's second moment");
+
+  for (const bool averaged : {true, false})
+    for (const bool shared : {true, false}) {
+      compare_with_reference<double>(averaged, shared, 1e-13);
+      compare_with_reference<float>(averaged, shared, 1e-6);
+    }
 }
 
 }  // namespace san::test

@@ -6,7 +6,7 @@
 //   r = sqrt(-2 ln u1),  (r cos 2 pi u2, r sin 2 pi u2).
 // ln, sin and cos are polynomials evaluated by fused multiply-adds, each rounded to nearest: no libm, no
 // division, so nothing is left to the platform. Maximum error 6e-7. The translation unit that includes this
-// must be compiled with -ffp-contract=off.
+// must be compiled with -ffp-contract=off (nvcc: -fmad=false).
 #pragma once
 
 #include <array>
@@ -14,11 +14,13 @@
 #include <cmath>
 #include <cstdint>
 
+#include "ops/device.h"
+
 namespace san::random {
 
 using Words = std::array<uint32_t, 4>;
 
-inline Words philox(Words counter, uint32_t key0, uint32_t key1) {
+SAN_HD Words philox(Words counter, uint32_t key0, uint32_t key1) {
   for (int round = 0; round < 10; ++round) {
     const uint64_t a = uint64_t{0xD2511F53} * counter[0];
     const uint64_t b = uint64_t{0xCD9E8D57} * counter[2];
@@ -31,7 +33,7 @@ inline Words philox(Words counter, uint32_t key0, uint32_t key1) {
 }
 
 /// Natural logarithm of u in [2^-24, 1].
-inline float log_unit(float u) {
+SAN_HD float log_unit(float u) {
   uint32_t bits = std::bit_cast<uint32_t>(u);
   // Moves the mantissa to [sqrt(1/2), sqrt(2)), where the polynomial was fitted.
   const uint32_t shifted = bits - 0x3F3504F3u;
@@ -60,7 +62,7 @@ struct SinCos {
 };
 
 /// Sine and cosine of 2 pi u, u in [0, 1) with at most 24 bits.
-inline SinCos sincos_turn(float u) {
+SAN_HD SinCos sincos_turn(float u) {
   const float turns = u * 4.0f;
   const int quadrant = static_cast<int>(turns + 0.5f);
   const float r = turns - static_cast<float>(quadrant);  // exact, in [-1/2, 1/2] quarter turns
@@ -90,7 +92,7 @@ inline SinCos sincos_turn(float u) {
 }
 
 /// Four standard normal numbers from four random words.
-inline std::array<float, 4> normals(const Words& w) {
+SAN_HD std::array<float, 4> normals(const Words& w) {
   std::array<float, 4> out;
   for (int pair = 0; pair < 2; ++pair) {
     const float u1 = static_cast<float>((w[2 * pair] >> 8) + 1) * 0x1p-24f;

@@ -6,6 +6,8 @@
 #include <numeric>
 #include <utility>
 
+#include "ops/reference.h"
+#include "ops/tensors.h"
 #include "random/philox.h"
 
 namespace san::random {
@@ -17,7 +19,7 @@ Words block(const Key& key, uint32_t number) {
                 static_cast<uint32_t>(key.seed), static_cast<uint32_t>(key.seed >> 32));
 }
 
-void fill_normal(const Key& key, float* out, int64_t n) {
+SAN_CLONES void fill_normal(const Key& key, float* out, int64_t n) {
   for (int64_t i = 0; i < n; i += 4) {
     const auto values = normals(block(key, static_cast<uint32_t>(i / 4)));
     for (int64_t j = 0; j < 4 && i + j < n; ++j) out[i + j] = values[j];
@@ -35,8 +37,10 @@ at::Tensor normal(const Key& key, at::IntArrayRef shape) {
 at::Tensor normal_rows(const Key& first, int64_t count, int64_t n) {
   at::Tensor out = at::empty({count, n}, at::kFloat);
   float* data = out.mutable_data_ptr<float>();
-  for (int64_t row = 0; row < count; ++row)
-    fill_normal({first.seed, first.stream, first.index + static_cast<uint64_t>(row)}, data + row * n, n);
+  ops::over_rows(count, n, [&](int64_t begin, int64_t rows) {
+    for (int64_t row = begin; row < begin + rows; ++row)
+      fill_normal({first.seed, first.stream, first.index + static_cast<uint64_t>(row)}, data + row * n, n);
+  });
   return out;
 }
 

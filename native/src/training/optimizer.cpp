@@ -8,6 +8,14 @@
 #include "ops/shared_step/shared_step.h"
 
 namespace san {
+namespace {
+
+/// A gradient in the memory order of its parameter: the update runs over memory, not over indices.
+at::Tensor in_order(const at::Tensor& gradient) {
+  return gradient.dim() == 4 ? gradient.contiguous(at::MemoryFormat::ChannelsLast) : gradient.contiguous();
+}
+
+}  // namespace
 
 Optimizer::Optimizer(const OptimizerConfig& config, const ParameterStore& parameters)
     : config_(config),
@@ -26,9 +34,9 @@ void Optimizer::step(const ParameterStore& parameters, const std::vector<at::Ten
                      const StepRates& rates) {
   std::vector<at::Tensor> from_generator(parameters.size()), from_reverser(parameters.size());
   for (size_t k = 0; k < generator_gradients.size(); ++k)
-    from_generator[parameters.indices(Net::generator)[k]] = generator_gradients[k].contiguous();
+    from_generator[parameters.indices(Net::generator)[k]] = in_order(generator_gradients[k]);
   for (size_t k = 0; k < reverser_gradients.size(); ++k)
-    from_reverser[parameters.indices(Net::reverser)[k]] = reverser_gradients[k].contiguous();
+    from_reverser[parameters.indices(Net::reverser)[k]] = in_order(reverser_gradients[k]);
 
   const auto t = static_cast<double>(step);
   for (size_t i = 0; i < parameters.size(); ++i) {

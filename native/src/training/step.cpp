@@ -82,7 +82,9 @@ StepResult compute_step(const ModelConfig& model, const LossConfig& loss, const 
   // In the cycle G runs once, on Z and R(X) together.
   const Tensor generated = generate(model, g.parameters, cycle ? at::cat({in.z, rx}) : in.z);
   const int64_t batch = in.z.size(0);
-  const Tensor fake = generated.narrow(0, 0, batch);
+  // A split, whose gradient is one concatenation, not two narrows, whose gradients are padded and added.
+  const std::vector<Tensor> parts = generated.split(batch);
+  const Tensor fake = parts[0];
   const Tensor back = reverse(model, r_fake.parameters, fake);
 
   const Tensor lgd = wasserstein_distance(loss, back, in.z, in.directions);  // the same number as LRZ
@@ -91,7 +93,7 @@ StepResult compute_step(const ModelConfig& model, const LossConfig& loss, const 
   Tensor lgi;
   switch (loss.pairing) {
     case Pairing::cycle:
-      lgi = mean_square(generated.narrow(0, batch, batch), in.x);
+      lgi = mean_square(parts[1], in.x);
       break;
     case Pairing::assigned:
       lgi = mean_square(fake, in.x.index_select(0, optimal_assignment(in.z, rx.detach())));

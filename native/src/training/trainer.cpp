@@ -128,7 +128,7 @@ void Trainer::restore_all(const TrainerState& state) {
 
 TrainerState Trainer::state() const {
   TrainerState state{steps_, skipped_, tensors()};
-  for (NamedTensor& named : state.tensors) named.tensor = named.tensor.clone();
+  for (NamedTensor& named : state.tensors) named.tensor = named.tensor.clone(at::MemoryFormat::Contiguous);
   return state;
 }
 

@@ -10,7 +10,10 @@
 // moments, E), write 24 (W, four moments, E).
 #pragma once
 
+#include <cmath>
 #include <cstdint>
+
+#include "ops/device.h"
 
 namespace san::ops {
 
@@ -39,5 +42,16 @@ struct SharedStepParams {
   /// 1 - EMA decay.
   T average_rate;
 };
+
+/// Advances the moments of element i and returns the network's share of the Adam step, weight decay left out.
+template <typename T>
+SAN_HD T adam(const SharedStepParams<T>& p, const NetworkUpdate<T>& n, int64_t i) {
+  const T gradient = n.gradient[i];
+  const T m = n.exp_avg[i] + (1 - p.beta1) * (gradient - n.exp_avg[i]);
+  const T v = p.beta2 * n.exp_avg_sq[i] + (1 - p.beta2) * gradient * gradient;
+  n.exp_avg[i] = m;
+  n.exp_avg_sq[i] = v;
+  return n.share * p.rate * m / (std::sqrt(v) * p.correction + p.epsilon);
+}
 
 }  // namespace san::ops

@@ -1,36 +1,69 @@
 #include "ops/shared_step/shared_step.h"
 
+#include <ATen/ATen.h>
 #include <ATen/Parallel.h>
 
-#include <cmath>
+#include <algorithm>
+#include <type_traits>
+
+#include "ops/reference.h"
+#include "ops/tensors.h"
 
 namespace san::ops {
 namespace {
 
-// Below this a thread costs more than it saves.
-constexpr int64_t kGrain = 32768;
-
-/// Advances the moments and returns the network's share of the Adam step, weight decay left out.
+/// Elements [begin, end). `second` may be null, `average` as well.
 template <typename T>
-inline T adam(const SharedStepParams<T>& p, const NetworkUpdate<T>& n, int64_t i) {
-  const T gradient = n.gradient[i];
-  const T m = n.exp_avg[i] + (1 - p.beta1) * (gradient - n.exp_avg[i]);
-  const T v = p.beta2 * n.exp_avg_sq[i] + (1 - p.beta2) * gradient * gradient;
-  n.exp_avg[i] = m;
-  n.exp_avg_sq[i] = v;
-  return n.share * p.rate * m / (std::sqrt(v) * p.correction + p.epsilon);
+SAN_CLONES void update(const SharedStepParams<T> p, const NetworkUpdate<T> first,
+                       const NetworkUpdate<T>* second, int64_t begin, int64_t end) {
+  // The shares add up to 1, so the decay is the same for both.
+  if (second == nullptr) {
+#pragma omp simd
+    for (int64_t i = begin; i < end; ++i) p.value[i] -= p.decay * p.value[i] + adam(p, first, i);
+  } else {
+    const NetworkUpdate<T> other = *second;
+#pragma omp simd
+    for (int64_t i = begin; i < end; ++i)
+      p.value[i] -= p.decay * p.value[i] + (adam(p, first, i) + adam(p, other, i));
+  }
+  if (p.average == nullptr) return;
+#pragma omp simd
+  for (int64_t i = begin; i < end; ++i) p.average[i] += p.average_rate * (p.value[i] - p.average[i]);
 }
 
-template <typename T, typename Step>
-void update(const SharedStepParams<T>& p, const Step& step) {
+/// In blocks that stay in the nearest cache between the parameter's update and the average's.
+template <typename T>
+void run(const SharedStepParams<T>& p, const NetworkUpdate<T>& first, const NetworkUpdate<T>* second) {
+  constexpr int64_t kBlock = 1024;
   at::parallel_for(0, p.numel, kGrain, [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i) {
-      // The shares add up to 1, so the decay is the same for both.
-      const T value = p.value[i] - (p.decay * p.value[i] + step(i));
-      p.value[i] = value;
-      if (p.average != nullptr) p.average[i] += p.average_rate * (value - p.average[i]);
-    }
+    for (int64_t at = begin; at < end; at += kBlock)
+      update<T>(p, first, second, at, std::min(end, at + kBlock));
   });
+}
+
+template <typename T>
+at::Tensor view(T* data, int64_t n) {
+  return at::from_blob(const_cast<std::remove_const_t<T>*>(data), {n},
+                       c10::CppTypeToScalarType<std::remove_const_t<T>>::value);
+}
+
+template <typename T>
+at::Tensor adam_reference(const SharedStepParams<T>& p, const NetworkUpdate<T>& n) {
+  const at::Tensor gradient = view(n.gradient, p.numel);
+  at::Tensor m = view(n.exp_avg, p.numel), v = view(n.exp_avg_sq, p.numel);
+  m.lerp_(gradient, 1 - p.beta1);
+  v.mul_(p.beta2).addcmul_(gradient, gradient, 1 - p.beta2);
+  return n.share * p.rate * m / (v.sqrt() * p.correction + p.epsilon);
+}
+
+template <typename T>
+void run_reference(const SharedStepParams<T>& p, const NetworkUpdate<T>& first,
+                   const NetworkUpdate<T>* second) {
+  at::Tensor step = adam_reference(p, first);
+  if (second != nullptr) step = step + adam_reference(p, *second);
+  at::Tensor value = view(p.value, p.numel);
+  value.sub_(p.decay * value + step);
+  if (p.average != nullptr) view(p.average, p.numel).lerp_(value, p.average_rate);
 }
 
 }  // namespace
@@ -38,12 +71,23 @@ void update(const SharedStepParams<T>& p, const Step& step) {
 template <typename T>
 void shared_step(const SharedStepParams<T>& p, const NetworkUpdate<T>& generator,
                  const NetworkUpdate<T>& reverser) {
-  update(p, [&](int64_t i) { return adam(p, generator, i) + adam(p, reverser, i); });
+  use_reference() ? shared_step_reference(p, generator, reverser) : run(p, generator, &reverser);
 }
 
 template <typename T>
 void own_step(const SharedStepParams<T>& p, const NetworkUpdate<T>& own) {
-  update(p, [&](int64_t i) { return adam(p, own, i); });
+  use_reference() ? own_step_reference(p, own) : run<T>(p, own, nullptr);
+}
+
+template <typename T>
+void shared_step_reference(const SharedStepParams<T>& p, const NetworkUpdate<T>& generator,
+                           const NetworkUpdate<T>& reverser) {
+  run_reference(p, generator, &reverser);
+}
+
+template <typename T>
+void own_step_reference(const SharedStepParams<T>& p, const NetworkUpdate<T>& own) {
+  run_reference<T>(p, own, nullptr);
 }
 
 template void shared_step(const SharedStepParams<float>&, const NetworkUpdate<float>&,
@@ -52,5 +96,11 @@ template void shared_step(const SharedStepParams<double>&, const NetworkUpdate<d
                           const NetworkUpdate<double>&);
 template void own_step(const SharedStepParams<float>&, const NetworkUpdate<float>&);
 template void own_step(const SharedStepParams<double>&, const NetworkUpdate<double>&);
+template void shared_step_reference(const SharedStepParams<float>&, const NetworkUpdate<float>&,
+                                    const NetworkUpdate<float>&);
+template void shared_step_reference(const SharedStepParams<double>&, const NetworkUpdate<double>&,
+                                    const NetworkUpdate<double>&);
+template void own_step_reference(const SharedStepParams<float>&, const NetworkUpdate<float>&);
+template void own_step_reference(const SharedStepParams<double>&, const NetworkUpdate<double>&);
 
 }  // namespace san::ops
