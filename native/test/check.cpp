@@ -102,6 +102,7 @@ int main() {
   attention_tests();
   feed_tests();
   caching_allocator_tests();
+  emit_tests();
   norm_act_skip_tests();
   rpa_gate_tests();
   shared_step_tests();

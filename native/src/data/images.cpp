@@ -2,6 +2,8 @@
 
 #include <ATen/ATen.h>
 
+#include "ops/emit/emit.h"
+
 namespace san {
 
 at::Tensor from_bytes(const at::Tensor& bytes, at::ScalarType dtype) {
@@ -9,8 +11,6 @@ at::Tensor from_bytes(const at::Tensor& bytes, at::ScalarType dtype) {
   return bytes.to(dtype).div_(127.5).sub_(1).permute({0, 3, 1, 2});
 }
 
-at::Tensor to_bytes(const at::Tensor& images) {
-  return ((images.permute({0, 2, 3, 1}) + 1) * 127.5).round().clamp(0, 255).to(at::kByte).contiguous();
-}
+at::Tensor to_bytes(const at::Tensor& images) { return ops::emit(images); }
 
 }  // namespace san
