@@ -122,10 +122,11 @@ SAN_INLINE void feed_changed(const FeedSource& source, const uint8_t* image, con
   const int64_t size = source.size, line = size * source.channels;
   uint8_t* pixels = scratch.pixels.data();
   std::memcpy(pixels, image, static_cast<size_t>(line * size));
-  Four<T> columns[4];
-  for (int j = 0; j < 4; ++j)
-    for (int i = 0; i < 3; ++i) columns[j][i] = static_cast<T>(transform.colour[4 * i + j]);
-  for (int j = 0; j < 4; ++j) columns[j][3] = 0;
+  const auto column = [&](int j) {
+    const double* k = transform.colour + j;
+    return Four<T>{static_cast<T>(k[0]), static_cast<T>(k[4]), static_cast<T>(k[8]), T(0)};
+  };
+  const Four<T> columns[4] = {column(0), column(1), column(2), column(3)};
   for (int64_t y = 0; y < size; ++y) {
     T* row = out + y * line;
     plan_row(transform.geometry, y, size, scratch.plan);
