@@ -17,6 +17,16 @@ export interface Contender {
   options: Record<string, unknown>;
 }
 
+/** One contender does other work than we do: it is shown as failing, and the others go on. */
+export class Disagreement extends Error {
+  constructor(
+    readonly contender: string,
+    message: string,
+  ) {
+    super(message);
+  }
+}
+
 /** Contenders that are measured against one another. */
 export interface Comparison {
   /** What is done, such as "32 px, quickstart, batch 16". */
@@ -28,7 +38,7 @@ export interface Comparison {
   /** Units of a round, where that is not to be as many as fit the time. */
   items?: number;
   contenders: Contender[];
-  /** Whether the contenders do the same work, told from their facts; lines for the reader. Throws when they do not. */
+  /** Whether the contenders do the same work, told from their facts; lines for the reader. Throws Disagreement. */
   agreement?: (facts: ReadonlyMap<string, Facts>) => string[];
 }
 

@@ -1,5 +1,5 @@
 /** Runs one comparison: every contender a round, then every contender the next round, never two at once. */
-import type { Comparison, Contender, Facts } from './case.js';
+import { type Comparison, type Contender, Disagreement, type Facts } from './case.js';
 import { ContenderProcess } from './process.js';
 import { median, ratiosOf, type Spread, spreadOf } from './statistics.js';
 
@@ -126,10 +126,18 @@ async function measure(one: Running): Promise<void> {
 }
 
 function agreementOf(comparison: Comparison, all: readonly Running[]): string[] {
-  const facts = new Map(
-    all.filter(({ error }) => error === undefined).map((one) => [one.contender.name, one.facts]),
-  );
-  return comparison.agreement?.(facts) ?? [];
+  const going = all.filter(({ error }) => error === undefined);
+  try {
+    return comparison.agreement?.(new Map(going.map((one) => [one.contender.name, one.facts]))) ?? [];
+  } catch (error) {
+    const other = going.find(
+      ({ contender }) => error instanceof Disagreement && contender.name === error.contender,
+    );
+    if (other === undefined) throw error;
+    other.error = (error as Disagreement).message;
+    other.process?.kill();
+    return agreementOf(comparison, all);
+  }
 }
 
 function summary(comparison: Comparison, all: readonly Running[], agreement: string[]): ComparisonResult {

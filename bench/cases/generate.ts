@@ -11,6 +11,7 @@ import {
   type CaseContext,
   type Comparison,
   compilerCache,
+  Disagreement,
   nodeContender,
   pythonContender,
 } from '../case.js';
@@ -95,6 +96,7 @@ function compareImages(name: string, expected: ImageBatch, images: unknown): str
   let largest = found.length === expected.data.length ? 0 : Number.POSITIVE_INFINITY;
   for (const [i, value] of expected.data.entries())
     largest = Math.max(largest, Math.abs(value - (found[i] ?? 0)));
-  if (largest > TOLERANCE) throw new Error(`${name} draws other images than we do: ${largest} levels apart`);
+  if (largest > TOLERANCE)
+    throw new Disagreement(name, `draws other images than we do: ${largest} levels apart`);
   return [`${name}: the same images, at most ${largest} of 255 levels apart`];
 }

@@ -10,6 +10,7 @@ import {
   type CaseContext,
   type Comparison,
   compilerCache,
+  Disagreement,
   nodeContender,
   pythonContender,
 } from '../case.js';
@@ -135,7 +136,7 @@ function agreementOf(expected: Losses[], facts: ReadonlyMap<string, Record<strin
     );
     const shown = differences.map((difference) => difference.toExponential(0)).join(', ');
     if (!differences.every((difference, step) => difference < (step === 0 ? TOLERANCE : TOLERANCE_LATER)))
-      throw new Error(`${name} computes other losses than we do: relative differences ${shown}`);
+      throw new Disagreement(name, `computes other losses than we do: relative differences ${shown}`);
     return [`${name}: ${how}; relative difference of the losses in steps 1 to ${expected.length}: ${shown}`];
   });
 }

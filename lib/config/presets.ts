@@ -18,7 +18,7 @@ const sized = {
 } satisfies ConfigInput;
 
 export const presets = {
-  /** The spec's defaults on networks small enough for five minutes on two cores. */
+  /** The spec's defaults on networks small enough for a few minutes on two cores. */
   quickstart: {
     imageSize: 32,
     widths: [64, 64, 64, 64, 32, 16, 16],

@@ -2,7 +2,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
-import type { Contender } from '../../../bench/case.js';
+import { type Contender, Disagreement } from '../../../bench/case.js';
 import { compare } from '../../../bench/rounds.js';
 import { comparisonText } from '../../../bench/table.js';
 
@@ -72,6 +72,26 @@ test('contenders take turns, and one that fails is told of without stopping the 
   expect(text).toMatch(/slow +8\.00 +8\.00 … 8\.00 +2\.00× /);
   expect(text).toContain('never opens failed: no compiler');
   expect(text).toContain('0.50× (0.50 … 0.50) the speed of the best other one, fast');
+});
+
+test('one that does other work is shown as failing', async () => {
+  const ours = { ...(await contender('ours', 'return { seconds: items, items };')), ours: true as const };
+  const other = await contender('other', 'return { seconds: items, items };');
+  const agreement = (facts: ReadonlyMap<string, unknown>) => {
+    if (facts.has('other')) throw new Disagreement('other', 'draws something else');
+    return [[...facts.keys()].join()];
+  };
+  const comparison = {
+    label: 'x',
+    unit: 'images',
+    measure: 'rate' as const,
+    contenders: [ours, other],
+    agreement,
+  };
+  const result = await compare(comparison, options);
+  expect(result.results[0]).toMatchObject({ rate: { median: 1 } });
+  expect(result.results[1]).toMatchObject({ error: 'draws something else' });
+  expect(result.agreement).toEqual(['ours']);
 });
 
 test('rounds take the time they are given, and times are shown the other way round', async () => {
