@@ -7,6 +7,7 @@
 #include <string>
 #include <utility>
 
+#include "binding/environment.h"
 #include "san/error.h"
 
 namespace san::binding {
@@ -46,6 +47,21 @@ class ReportedMemory {
  private:
   int64_t bytes_ = 0;
 };
+
+/// What dispose() of a wrapper returns: `free` runs on the engine thread, after the jobs before it.
+template <typename F>
+Napi::Value dispose_promise(Napi::Env env, ReportedMemory& memory, F free) {
+  memory.set(env, 0);
+  return guarded_promise(env, [&] {
+    return Environment::of(env).run(
+        env,
+        [free] {
+          free();
+          return true;
+        },
+        [](Napi::Env env, bool) { return env.Undefined(); });
+  });
+}
 
 /// What a factory hands to a wrapper's constructor, so that scripts cannot call it with anything else.
 template <typename T>

@@ -304,17 +304,7 @@ class TrainerObject : public Napi::ObjectWrap<TrainerObject> {
   }
 
   Napi::Value dispose(const Napi::CallbackInfo& info) {
-    const Napi::Env env = info.Env();
-    memory_.set(env, 0);
-    return guarded_promise(env, [&] {
-      return Environment::of(env).run(
-          env,
-          [session = session_] {
-            session->handle.dispose();
-            return true;
-          },
-          [](Napi::Env env, bool) { return env.Undefined(); });
-    });
+    return dispose_promise(info.Env(), memory_, [session = session_] { session->handle.dispose(); });
   }
 
   std::shared_ptr<Session> session_;
