@@ -102,6 +102,9 @@ int main() {
   attention_tests();
   feed_tests();
   caching_allocator_tests();
+#if !defined(SAN_NATIVE_CUDA)
+  cuda_emulation_tests();
+#endif
   emit_tests();
   norm_act_skip_tests();
   rpa_gate_tests();

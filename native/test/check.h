@@ -27,6 +27,7 @@ void ado_gate_tests();
 void attention_tests();
 void feed_tests();
 void caching_allocator_tests();
+void cuda_emulation_tests();
 void emit_tests();
 void norm_act_skip_tests();
 void rpa_gate_tests();

@@ -1,0 +1,99 @@
+// What kernels are written with: nvcc sees CUDA itself, the tests' g++ the emulation that runs a kernel on
+// the CPU (native/test/cuda_emulation).
+#pragma once
+
+#include <cstdint>
+
+#include "ops/cuda/types.h"
+#include "ops/device.h"
+
+#if defined(__CUDACC__)
+#include <cuda_bf16.h>
+/// An array in shared memory; a macro, since the emulation gives it storage in another way.
+#define SAN_SHARED(type, name, count) __shared__ type name[count]
+#define SAN_UNROLL _Pragma("unroll")
+#else
+#include "cuda_emulation/cuda.h"
+#endif
+
+namespace san::ops::cuda {
+
+inline constexpr unsigned kWarp = 32, kWholeWarp = 0xffffffffu;
+
+/// What sums and statistics of T are computed in.
+template <typename T>
+struct AccumulatorOf {
+  using type = float;
+};
+template <>
+struct AccumulatorOf<double> {
+  using type = double;
+};
+template <typename T>
+using Accumulator = typename AccumulatorOf<T>::type;
+
+__device__ inline float widen(float x) { return x; }
+__device__ inline double widen(double x) { return x; }
+__device__ inline float widen(Bf16 x) { return __uint_as_float(static_cast<unsigned>(x.bits) << 16); }
+
+/// x as T, rounded to nearest.
+template <typename T, typename A>
+__device__ inline T narrow(A x) {
+  return static_cast<T>(x);
+}
+template <>
+__device__ inline Bf16 narrow<Bf16, float>(float x) {
+  return {__bfloat16_as_ushort(__float2bfloat16_rn(x))};
+}
+
+/// N neighbours, moved by one access of at most 16 bytes each.
+template <typename T, int N>
+struct alignas(sizeof(T) * N > 16 ? 16 : sizeof(T) * N) Pack {
+  T at[N];
+};
+
+/// What a 16-byte access holds of T.
+template <typename T>
+inline constexpr int kVector = static_cast<int>(16 / sizeof(T));
+
+/// N elements from p, which is aligned to a Pack, as accumulators.
+template <int N, typename T>
+__device__ inline Pack<Accumulator<T>, N> load(const T* p) {
+#if !defined(__CUDACC__)
+  emulation::check_aligned(p, alignof(Pack<T, N>));
+#endif
+  const Pack<T, N> stored = *reinterpret_cast<const Pack<T, N>*>(p);
+  Pack<Accumulator<T>, N> out;
+  SAN_UNROLL
+  for (int e = 0; e < N; ++e) out.at[e] = widen(stored.at[e]);
+  return out;
+}
+
+template <int N, typename T>
+__device__ inline void store(T* p, const Pack<Accumulator<T>, N>& values) {
+#if !defined(__CUDACC__)
+  emulation::check_aligned(p, alignof(Pack<T, N>));
+#endif
+  Pack<T, N> out;
+  SAN_UNROLL
+  for (int e = 0; e < N; ++e) out.at[e] = narrow<T>(values.at[e]);
+  *reinterpret_cast<Pack<T, N>*>(p) = out;
+}
+
+/// The sum of v over `lanes` neighbouring lanes (a power of two), in each of them. All of a warp calls it.
+template <typename T>
+__device__ inline T sum_over_lanes(T v, unsigned lanes) {
+  for (unsigned offset = lanes / 2; offset > 0; offset /= 2)
+    v += __shfl_xor_sync(kWholeWarp, v, static_cast<int>(offset));
+  return v;
+}
+
+/// The sum of v over the lanes of a warp that have the same place within their `lanes`.
+template <typename T>
+__device__ inline T sum_over_groups(T v, unsigned lanes) {
+  for (unsigned offset = kWarp / 2; offset >= lanes; offset /= 2)
+    v += __shfl_xor_sync(kWholeWarp, v, static_cast<int>(offset));
+  return v;
+}
+
+}  // namespace san::ops::cuda
