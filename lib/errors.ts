@@ -18,6 +18,7 @@ export type ErrorCode =
   | 'ERR_SAN_OUT_OF_MEMORY'
   | 'ERR_SAN_NON_FINITE'
   | 'ERR_SAN_EXTRACTOR'
+  | 'ERR_SAN_DEVICE'
   | 'ERR_SAN_DISPOSED'
   | 'ERR_SAN_NATIVE';
 

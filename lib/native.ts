@@ -382,10 +382,28 @@ export interface Peak {
   convolution: number;
 }
 
+/** What is there for work on a GPU. */
+export interface CudaInfo {
+  /** Whether the addon has CUDA code. */
+  built: boolean;
+  /** CUDA versions, such as 13000: of the driver, 0 without one, and of the runtime that the addon is linked to. */
+  driver: number;
+  runtime: number;
+  devices: {
+    name: string;
+    /** Compute capability, such as "9.0". */
+    capability: string;
+    /** Memory. */
+    bytes: number;
+  }[];
+  /** Why no device can be used; missing when one can. */
+  fault?: string;
+}
+
 export interface AddonInfo {
   /** LibTorch the addon was compiled against, such as "2.13.0". */
   libtorch: string;
-  cuda: boolean;
+  cuda: CudaInfo;
   /** Instruction set that ATen chose, such as "AVX2". */
   cpuCapability: string;
   threads: number;

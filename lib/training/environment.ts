@@ -52,7 +52,7 @@ export async function describeSession({ info, data, step, threads }: SessionOpti
     arch: arch(),
     cpu: { model: processors[0]?.model.trim() || 'unknown', count: processors.length },
     totalMemory: totalmem(),
-    libtorch: { version, cuda, cpuCapability, threads: threads ?? info.threads },
+    libtorch: { version, cuda: cuda.built, cpuCapability, threads: threads ?? info.threads },
     data,
     commandLine: process.argv,
   };

@@ -31,6 +31,7 @@ inline constexpr const char* kMismatch = "ERR_SAN_CHECKPOINT_MISMATCH";
 inline constexpr const char* kOutOfMemory = "ERR_SAN_OUT_OF_MEMORY";
 inline constexpr const char* kExtractor = "ERR_SAN_EXTRACTOR";
 inline constexpr const char* kDisposed = "ERR_SAN_DISPOSED";
+inline constexpr const char* kDevice = "ERR_SAN_DEVICE";
 inline constexpr const char* kNative = "ERR_SAN_NATIVE";
 
 }  // namespace san

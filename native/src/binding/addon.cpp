@@ -16,6 +16,7 @@
 #include "binding/profiling.h"
 #include "binding/trainer.h"
 #include "memory/caching_allocator.h"
+#include "san/device.h"
 #include "san/inference.h"
 #include "san/parameters.h"
 
@@ -29,15 +30,31 @@ void use_threads(int threads) {
 
 namespace {
 
+Napi::Object cuda_of(Napi::Env env) {
+  const CudaStatus& status = cuda_status();
+  Napi::Object out = Napi::Object::New(env);
+  out.Set("built", status.built);
+  out.Set("driver", status.driver);
+  out.Set("runtime", status.runtime);
+  Napi::Array devices = Napi::Array::New(env, status.devices.size());
+  for (size_t i = 0; i < status.devices.size(); ++i) {
+    const CudaDevice& device = status.devices[i];
+    Napi::Object entry = Napi::Object::New(env);
+    entry.Set("name", device.name);
+    entry.Set("capability", std::to_string(device.major) + "." + std::to_string(device.minor));
+    entry.Set("bytes", Napi::Number::New(env, static_cast<double>(device.bytes)));
+    devices.Set(static_cast<uint32_t>(i), entry);
+  }
+  out.Set("devices", devices);
+  if (!status.fault.empty()) out.Set("fault", status.fault);
+  return out;
+}
+
 Napi::Value info_of_build(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   Napi::Object out = Napi::Object::New(env);
   out.Set("libtorch", TORCH_VERSION);
-#ifdef USE_CUDA
-  out.Set("cuda", true);
-#else
-  out.Set("cuda", false);
-#endif
+  out.Set("cuda", cuda_of(env));
   out.Set("cpuCapability", at::get_cpu_capability());
   out.Set("threads", at::get_num_threads());
   return out;

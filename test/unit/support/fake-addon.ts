@@ -165,7 +165,12 @@ export function fakeAddon(settings: FakeTrainerSettings = {}) {
   const trainerOptions: TrainerOptions[] = [];
   const disposed: NativeNetwork[] = [];
   const addon: Addon = {
-    info: () => ({ libtorch: '2.13.0', cuda: false, cpuCapability: 'NONE', threads: 1 }),
+    info: () => ({
+      libtorch: '2.13.0',
+      cuda: { built: false, driver: 0, runtime: 0, devices: [], fault: 'a fake' },
+      cpuCapability: 'NONE',
+      threads: 1,
+    }),
     parameters: fakeParameters,
     latents: ({ latentChannels, latentSize, count }) => {
       const size = latentChannels * latentSize ** 2;
