@@ -104,6 +104,10 @@ int main() {
   caching_allocator_tests();
 #if !defined(SAN_NATIVE_CUDA)
   cuda_emulation_tests();
+  emit_cuda_tests();
+  feed_cuda_tests();
+  random_cuda_tests();
+  shared_step_cuda_tests();
 #endif
   emit_tests();
   norm_act_skip_tests();

@@ -14,10 +14,10 @@ namespace san::random {
 namespace {
 
 Words block(const Key& key, uint32_t number) {
-  return philox({number, static_cast<uint32_t>(key.stream), static_cast<uint32_t>(key.index),
-                 static_cast<uint32_t>(key.index >> 32)},
-                static_cast<uint32_t>(key.seed), static_cast<uint32_t>(key.seed >> 32));
+  return block_of(key.seed, static_cast<uint32_t>(key.stream), key.index, number);
 }
+
+at::TensorOptions floats_on(c10::Device device) { return at::TensorOptions(at::kFloat).device(device); }
 
 SAN_CLONES void fill_normal(const Key& key, float* out, int64_t n) {
   for (int64_t i = 0; i < n; i += 4) {
@@ -28,14 +28,20 @@ SAN_CLONES void fill_normal(const Key& key, float* out, int64_t n) {
 
 }  // namespace
 
-at::Tensor normal(const Key& key, at::IntArrayRef shape) {
-  at::Tensor out = at::empty(shape, at::kFloat);
+at::Tensor normal(const Key& key, at::IntArrayRef shape, c10::Device device) {
+  at::Tensor out = at::empty(shape, floats_on(device));
+#ifdef SAN_NATIVE_CUDA
+  if (device.is_cuda()) return fill_normal_rows(out.view({1, out.numel()}), key).view(shape);
+#endif
   fill_normal(key, out.mutable_data_ptr<float>(), out.numel());
   return out;
 }
 
-at::Tensor normal_rows(const Key& first, int64_t count, int64_t n) {
-  at::Tensor out = at::empty({count, n}, at::kFloat);
+at::Tensor normal_rows(const Key& first, int64_t count, int64_t n, c10::Device device) {
+  at::Tensor out = at::empty({count, n}, floats_on(device));
+#ifdef SAN_NATIVE_CUDA
+  if (device.is_cuda()) return fill_normal_rows(out, first);
+#endif
   float* data = out.mutable_data_ptr<float>();
   ops::over_rows(count, n, [&](int64_t begin, int64_t rows) {
     for (int64_t row = begin; row < begin + rows; ++row)
@@ -47,11 +53,14 @@ at::Tensor normal_rows(const Key& first, int64_t count, int64_t n) {
 std::array<float, 4> uniform_block(const Key& key, uint32_t number) {
   const Words words = block(key, number);
   std::array<float, 4> out;
-  for (size_t j = 0; j < 4; ++j) out[j] = static_cast<float>(words[j] >> 8) * 0x1p-24f;
+  for (size_t j = 0; j < 4; ++j) out[j] = uniform_of(words[j]);
   return out;
 }
 
 void redraw_beyond(at::Tensor& rows, uint64_t seed, uint64_t first, double threshold) {
+#ifdef SAN_NATIVE_CUDA
+  if (rows.is_cuda()) return redraw_beyond_on_device(rows, seed, first, threshold);
+#endif
   const int64_t n = rows.size(1);
   float* data = rows.mutable_data_ptr<float>();
   const auto within = [threshold](float value) { return std::abs(double{value}) <= threshold; };
@@ -68,8 +77,11 @@ void redraw_beyond(at::Tensor& rows, uint64_t seed, uint64_t first, double thres
   }
 }
 
-at::Tensor uniform(const Key& key, int64_t n) {
-  at::Tensor out = at::empty({n}, at::kFloat);
+at::Tensor uniform(const Key& key, int64_t n, c10::Device device) {
+  at::Tensor out = at::empty({n}, floats_on(device));
+#ifdef SAN_NATIVE_CUDA
+  if (device.is_cuda()) return fill_uniform(out, key);
+#endif
   float* data = out.mutable_data_ptr<float>();
   for (int64_t i = 0; i < n; i += 4) {
     const auto values = uniform_block(key, static_cast<uint32_t>(i / 4));

@@ -1,7 +1,9 @@
-// Tensors and orders drawn from the counter-based generator in philox.h.
+// Tensors and orders drawn from the counter-based generator in philox.h: on a GPU, in a build that has CUDA
+// code, bit for bit the numbers of the processor.
 #pragma once
 
 #include <ATen/core/Tensor.h>
+#include <c10/core/Device.h>
 
 #include <array>
 #include <cstdint>
@@ -33,10 +35,10 @@ struct Key {
 };
 
 /// Standard normal float32 numbers; number i depends on the key and i alone.
-at::Tensor normal(const Key& key, at::IntArrayRef shape);
+at::Tensor normal(const Key& key, at::IntArrayRef shape, c10::Device device = c10::kCPU);
 
 /// (count, n) standard normal float32 numbers: row r is normal({seed, stream, first + r}, {n}).
-at::Tensor normal_rows(const Key& first, int64_t count, int64_t n);
+at::Tensor normal_rows(const Key& first, int64_t count, int64_t n, c10::Device device = c10::kCPU);
 
 /// Replaces the numbers beyond +-threshold in rows that normal_rows() made for generated images: number i of
 /// row (seed, index) becomes the first number within it of blocks i, n + i, 2n + i, ... of stream
@@ -47,11 +49,21 @@ void redraw_beyond(at::Tensor& rows, uint64_t seed, uint64_t first, double thres
 inline constexpr double kLeastTruncation = 0.01;
 
 /// Uniform float32 numbers in [0, 1), multiples of 2^-24.
-at::Tensor uniform(const Key& key, int64_t n);
+at::Tensor uniform(const Key& key, int64_t n, c10::Device device = c10::kCPU);
 
 /// Block `number` of uniform float32 numbers in [0, 1), multiples of 2^-24: numbers 4 number .. 4 number + 3
 /// of uniform(). Without a tensor, for any thread.
 std::array<float, 4> uniform_block(const Key& key, uint32_t number);
+
+#ifdef SAN_NATIVE_CUDA
+/// Fills tensors on a GPU: float32, contiguous. In a captured step the number of the step is known on the
+/// device alone: `step`, an int64 there, makes the index key.index + *step * stride. Nothing waits for the
+/// device.
+at::Tensor fill_normal_rows(at::Tensor rows, const Key& first, const at::Tensor& step = {},
+                            uint64_t stride = 0);
+at::Tensor fill_uniform(at::Tensor out, const Key& key, const at::Tensor& step = {}, uint64_t stride = 0);
+void redraw_beyond_on_device(at::Tensor& rows, uint64_t seed, uint64_t first, double threshold);
+#endif
 
 /// A permutation of 0..n-1 (Fisher-Yates).
 std::vector<int64_t> permutation(const Key& key, int64_t n);

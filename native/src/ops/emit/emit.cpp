@@ -23,6 +23,9 @@ at::Tensor emit_reference(const at::Tensor& images) {
 
 at::Tensor emit(const at::Tensor& images) {
   if (use_reference()) return emit_reference(images);
+#ifdef SAN_NATIVE_CUDA
+  if (images.is_cuda()) return emit_on_device(images);
+#endif
   const at::Tensor x = channels_last(images);
   at::Tensor y = at::empty({x.size(0), x.size(2), x.size(3), x.size(1)}, x.options().dtype(at::kByte));
   AT_DISPATCH_FLOATING_TYPES(x.scalar_type(), "emit", [&] {

@@ -10,6 +10,11 @@ namespace san::ops {
 /// SAN_NATIVE_REFERENCE=1 in the environment takes emit_reference.
 at::Tensor emit(const at::Tensor& images);
 
+#ifdef SAN_NATIVE_CUDA
+/// The same on a GPU; bfloat16 as well.
+at::Tensor emit_on_device(const at::Tensor& images);
+#endif
+
 /// The same, built of ATen calls; equal but for NaN, which it leaves to the platform.
 at::Tensor emit_reference(const at::Tensor& images);
 

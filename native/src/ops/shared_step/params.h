@@ -43,15 +43,23 @@ struct SharedStepParams {
   T average_rate;
 };
 
-/// Advances the moments of element i and returns the network's share of the Adam step, weight decay left out.
+/// Advances the moments m and v of one element and returns the Adam step, weight decay left out. `p` is
+/// anything with beta1, beta2, epsilon, rate and correction.
+template <typename P, typename T>
+SAN_HD T adam_step(const P& p, T gradient, T& m, T& v) {
+  m += (1 - p.beta1) * (gradient - m);
+  v = p.beta2 * v + (1 - p.beta2) * gradient * gradient;
+  return p.rate * m / (std::sqrt(v) * p.correction + p.epsilon);
+}
+
+/// Advances the moments of element i and returns the network's share of its step.
 template <typename T>
 SAN_HD T adam(const SharedStepParams<T>& p, const NetworkUpdate<T>& n, int64_t i) {
-  const T gradient = n.gradient[i];
-  const T m = n.exp_avg[i] + (1 - p.beta1) * (gradient - n.exp_avg[i]);
-  const T v = p.beta2 * n.exp_avg_sq[i] + (1 - p.beta2) * gradient * gradient;
+  T m = n.exp_avg[i], v = n.exp_avg_sq[i];
+  const T step = n.share * adam_step(p, n.gradient[i], m, v);
   n.exp_avg[i] = m;
   n.exp_avg_sq[i] = v;
-  return n.share * p.rate * m / (std::sqrt(v) * p.correction + p.epsilon);
+  return step;
 }
 
 }  // namespace san::ops

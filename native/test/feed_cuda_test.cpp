@@ -1,0 +1,74 @@
+// feed's kernels, emulated, against the processor's and the reference.
+#include <algorithm>
+#include <numeric>
+
+#include "check.h"
+#include "cuda_emulation/both_orders.h"
+#include "data/augmentation.h"
+#include "feed_kinds.h"
+#include "ops/feed/feed.h"
+#include "ops/feed/launch.h"
+
+namespace san::test {
+namespace {
+
+struct Batch {
+  at::Tensor images;
+  std::vector<int64_t> indices;
+  std::vector<ops::FeedTransform> transforms;
+};
+
+Batch draw(const Kind& kind, int64_t size, int64_t channels) {
+  Batch b{at::randint(256, {7, size, size, channels}, at::kByte), std::vector<int64_t>(7), {}};
+  std::iota(b.indices.rbegin(), b.indices.rend(), 0);
+  for (const int64_t index : b.indices)
+    b.transforms.push_back(draw_transform(kind.config, size, 7, static_cast<uint64_t>(index)));
+  return b;
+}
+
+/// (n, size, size, channels) of T.
+template <typename T>
+at::Tensor run(const Batch& b, at::ScalarType dtype, bool gathers = true) {
+  const int64_t size = b.images.size(1), channels = b.images.size(3);
+  at::Tensor out = at::empty(b.images.sizes(), dtype);
+  ops::launch_feed(
+      ops::FeedParams<T>{b.images.const_data_ptr<uint8_t>(), size, channels,
+                         gathers ? b.indices.data() : nullptr, b.transforms.data(),
+                         static_cast<int64_t>(b.transforms.size()), static_cast<T*>(out.mutable_data_ptr())},
+      nullptr);
+  return out;
+}
+
+void compare(const Kind& kind, int64_t size, int64_t channels) {
+  const Batch b = draw(kind, size, channels);
+  const std::string what = std::string("feed on the device, ") + kind.name + ", " + std::to_string(size) +
+                           " pixels, " + std::to_string(channels) + " channels";
+  const at::Tensor expected = ops::feed_reference(b.images, b.indices, b.transforms, at::kDouble);
+  const double tolerance = 1e-6 * static_cast<double>(std::max<int64_t>(16, size));
+  expect_close(run<double>(b, at::kDouble), expected, 1e-12, what + ", float64");
+  const at::Tensor floats = run<float>(b, at::kFloat);
+  expect_close(floats.to(at::kDouble), expected, tolerance, what + ", float32");
+  at::Tensor host = at::empty_like(floats);
+  ops::feed(ops::FeedSource{b.images.const_data_ptr<uint8_t>(), size, channels}, b.indices, b.transforms,
+            host.mutable_data_ptr<float>());
+  expect_close(floats, host, kind.exact ? 0 : tolerance, what + ", against the processor");
+  expect(run<ops::cuda::Bf16>(b, at::kBFloat16).equal(floats.to(at::kBFloat16)), what + ", bfloat16");
+}
+
+}  // namespace
+
+void feed_cuda_tests() {
+  emulation::in_both_orders("feed", [] {
+    for (const Kind& kind : kinds())
+      for (const int64_t channels : {1, 2, 3, 4})
+        for (const int64_t size : {1, 2, 5, 16, 33}) compare(kind, size, channels);
+    // Several blocks an image, of four pixels a thread and of one.
+    for (const int64_t size : {34, 40}) compare(kinds().back(), size, 3);
+    // A batch that lies in its own order, as one that was copied to the device does.
+    Batch b = draw(kinds().back(), 6, 3);
+    std::iota(b.indices.begin(), b.indices.end(), 0);
+    expect(run<float>(b, at::kFloat, false).equal(run<float>(b, at::kFloat)), "feed without a gather");
+  });
+}
+
+}  // namespace san::test
