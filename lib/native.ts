@@ -132,7 +132,13 @@ export interface TrainerOptions {
   optimizer: OptimizerOptions;
   /** Non-negative safe integer. Keys initial values, latents, directions and the order of the images. */
   seed: number;
+  /** Images per step, of all ranks together. */
   batchSize: number;
+  /**
+   * Passes that a batch is taken in; default 1. More need less memory for activations and one more forward pass; losses
+   * and gradients are those of the whole batch all the same. It divides batchSize.
+   */
+  accumulate?: number;
   /** Default float32. float64 is for tests. */
   dtype?: Dtype;
   /** Threads of the engine for this trainer's work; default all cores. */

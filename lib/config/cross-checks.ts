@@ -19,6 +19,7 @@ const OF_FEATURES: ReadonlySet<string> = new Set<MetricName>(['fd', 'kid', 'prec
 const LEAST_SIZE_OF_SWD = 16;
 
 const RULES: readonly Rule[] = [
+  evenPasses,
   warmupWithinRun,
   decayingRate,
   warmupOfRepulsion,
@@ -35,6 +36,14 @@ export function crossCheck(config: Config): void {
     const { field, message } = conflict;
     throw new ConfigError(message, { field, value: config[field] });
   }
+}
+
+function evenPasses({ batchSize, accumulate }: Config): Conflict | undefined {
+  if (batchSize % accumulate === 0) return undefined;
+  return {
+    field: 'accumulate',
+    message: `batchSize = ${batchSize} is no multiple of accumulate = ${accumulate}: each pass takes as many images; change one of the two`,
+  };
 }
 
 function warmupWithinRun({ learningRateWarmup, steps }: Config): Conflict | undefined {

@@ -184,6 +184,9 @@ const scheduleKeys = {
 
 const runKeys = {
   batchSize: whole(2, 65536).default(64).describe('Images per step'),
+  accumulate: whole(1, 65536)
+    .default(1)
+    .describe('Passes that a batch is taken in: more need less memory and more time, the result is the same'),
   steps: whole(1, LONGEST).default(2000).describe('Steps of the whole run'),
   seed: z.int().min(0).default(1).describe('Fixes everything random: one seed, one result'),
   threads: whole(1, 1024).exactOptional().describe('CPU threads').meta({ derivation: 'all cores' }),

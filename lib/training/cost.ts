@@ -117,9 +117,9 @@ export function stepFlops(config: Config): StepFlops {
 /** For training on `images` images. The factors are fitted to the peaks of real runs on a CPU. */
 export function memoryEstimate(config: Config, parameters: PartParameters, images: number): MemoryEstimate {
   const { weights, gradients, moments, average } = stateBytes(parameters);
-  const { batchSize, imageSize, imageChannels, penaltyWeight } = config;
+  const { batchSize, accumulate, imageSize, imageChannels, penaltyWeight } = config;
   const passes = generatorPasses(config) + 2 + (penaltyWeight === 0 ? 0 : PENALTY_PASSES);
-  const activations = ACTIVATION_FACTOR * FLOAT * batchSize * passes * savedNumbers(config);
+  const activations = ACTIVATION_FACTOR * FLOAT * (batchSize / accumulate) * passes * savedNumbers(config);
   return {
     device: weights + moments + average + GRADIENT_FACTOR * gradients + activations,
     host: PROCESS + 2 * images * imageSize ** 2 * imageChannels,

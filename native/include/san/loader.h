@@ -13,7 +13,10 @@
 namespace san {
 
 struct LoaderConfig {
+  /// Of the whole batch.
   int64_t batch_size = 1;
+  /// The rows [first_row, first_row + rows) of it that are made; all from first_row on when rows is 0.
+  int64_t first_row = 0, rows = 0;
   /// Keys the order of the images and their augmentation.
   uint64_t seed = 0;
   AugmentationConfig augmentation;
@@ -21,6 +24,8 @@ struct LoaderConfig {
   at::ScalarType dtype = at::kFloat;
   /// Threads that make batches. Their number changes no bit of them.
   int workers = 1;
+
+  int64_t rows_made() const { return rows > 0 ? rows : batch_size - first_row; }
 };
 
 /// Serves images in a seeded order: every image once an epoch, a last partial batch dropped. Batch t is a
@@ -36,8 +41,8 @@ class Loader {
   Loader(const Loader&) = delete;
   Loader& operator=(const Loader&) = delete;
 
-  /// The batch of step `step` (from 0): (B, C, S, S) in [-1, 1], channels-last. Fastest in ascending order.
-  /// Throws ERR_SAN_DATA_CHANGED.
+  /// The batch of step `step` (from 0), or its rows: (rows, C, S, S) in [-1, 1], channels-last. Fastest in
+  /// ascending order. Throws ERR_SAN_DATA_CHANGED.
   at::Tensor batch(int64_t step);
 
   /// Images `indices` as they are in epoch `epoch`: uint8 (n, S, S, C). Throws ERR_SAN_DATA_CHANGED.

@@ -4,12 +4,14 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <set>
 #include <string>
 #include <vector>
 
 #include "san/augmentation.h"
+#include "san/collective.h"
 #include "san/config.h"
 #include "san/image_set.h"
 #include "san/inference.h"
@@ -48,7 +50,10 @@ struct TrainerConfig {
   LossConfig loss;
   OptimizerConfig optimizer;
   uint64_t seed = 0;
+  /// Of all ranks together.
   int64_t batch_size = 1;
+  /// Passes that a rank takes its rows of a batch in: StepResult of compute_step().
+  int64_t accumulate = 1;
   at::ScalarType dtype = at::kFloat;
   AugmentationConfig augmentation;
   TrainerFaults faults;
@@ -63,6 +68,7 @@ struct StepOutcome {
   /// The first loss or gradient that is not finite: "loss lgd", or "gradient of kernel.latent in the
   /// generator". Unless it is empty, the step changed nothing but the count of steps.
   std::string not_finite;
+  Wishes wishes;
 };
 
 /// Everything random in step t is a function of (seed, t), so the state needs no generator and a resumed run
@@ -70,12 +76,15 @@ struct StepOutcome {
 class Trainer {
  public:
   /// `images`: of the model's size, or none when only step_on() is used. `state`: continue from it; its
-  /// tensors are either complete or the parameters alone.
+  /// tensors are either complete or the parameters alone. `ranks`: those that take each step together; alone
+  /// without. Their number and `accumulate` divide the batch size, or ERR_SAN_OPTIONS is thrown.
   Trainer(const TrainerConfig& config, const std::optional<ImageSet>& images,
-          const std::optional<TrainerState>& state);
+          const std::optional<TrainerState>& state, std::shared_ptr<Collective> ranks = nullptr);
 
-  /// One step on the next batch.
-  StepOutcome step(const StepRates& rates);
+  /// One step on the next batch; every rank takes it, at the same rates.
+  StepOutcome step(const StepRates& rates, const Wishes& wishes = {});
+  /// Makes the state of every rank that of rank 0; all call it.
+  void synchronise();
   /// One step on given inputs, with the constant rates.
   StepResult step_on(const StepInputs& inputs);
   /// Steps done.
@@ -99,6 +108,7 @@ class Trainer {
   /// Memory held by parameters, optimizer and images, in bytes.
   int64_t bytes() const;
   const TrainerConfig& config() const { return config_; }
+  Collective& ranks() const { return ranks_ ? *ranks_ : alone(); }
 
  private:
   StepInputs draw_inputs();
@@ -110,7 +120,11 @@ class Trainer {
   /// The state's tensors themselves, not copies.
   std::vector<NamedTensor> tensors() const;
 
+  /// Rows of a batch that this rank takes.
+  int64_t rows() const { return config_.batch_size / ranks().size(); }
+
   TrainerConfig config_;
+  std::shared_ptr<Collective> ranks_;
   ParameterStore parameters_;
   Optimizer optimizer_;
   std::optional<Loader> loader_;

@@ -6,13 +6,21 @@
 #include <array>
 #include <vector>
 
+#include "san/collective.h"
 #include "san/config.h"
 #include "san/losses.h"
 #include "san/parameters.h"
 
 namespace san {
 
-/// Everything a step takes from outside, in the parameters' dtype.
+/// What a rank asks for, to be agreed on: after a step it holds what any rank asked for.
+struct Wishes {
+  bool stop = false;
+  bool checkpoint = false;
+};
+
+/// Everything a step takes from outside, in the parameters' dtype. B counts the rows of this rank, rows
+/// [rank B, (rank + 1) B) of the whole batch.
 struct StepInputs {
   /// (B, Zc, Sz, Sz)
   at::Tensor z;
@@ -23,6 +31,9 @@ struct StepInputs {
   double penalty = 0;
   /// (B, 1, 1, 1) and (B, D); only with a penalty.
   at::Tensor e, u;
+  Wishes wishes;
+  /// Makes the first gradient of the generator NaN; for tests.
+  bool nan_gradient = false;
 };
 
 /// Names of StepResult::losses, in order. `gp` is the penalty before its weight.
@@ -33,11 +44,16 @@ struct StepResult {
   Losses losses;
   /// Line up with parameters.indices(Net::generator) and indices(Net::reverser).
   std::vector<at::Tensor> generator_gradients, reverser_gradients;
+  Wishes wishes;
 };
 
 /// Both networks' losses and gradients from the same parameter values, with one forward pass and, where the
 /// two losses through R(G(Z)) are proportional, one backward pass (spec, section 3, last paragraph).
+///
+/// On several ranks losses and gradients are those of the whole batch, the same on each. `passes` divides the
+/// rows of a rank: with more than one, activations are held for one pass's rows alone, and each is run
+/// forward twice, for the distances are those of the whole batch all the same.
 StepResult compute_step(const ModelConfig& model, const LossConfig& loss, const ParameterStore& parameters,
-                        const StepInputs& inputs);
+                        const StepInputs& inputs, Collective& ranks = alone(), int64_t passes = 1);
 
 }  // namespace san

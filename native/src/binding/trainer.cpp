@@ -327,6 +327,7 @@ Napi::Value create_trainer(const Napi::CallbackInfo& info) {
     config.optimizer = read_optimizer(options.object("optimizer"));
     config.seed = static_cast<uint64_t>(options.integer("seed", 0, kLargestInteger));
     config.batch_size = options.integer("batchSize", 1, 1 << 20);
+    config.accumulate = options.integer_or("accumulate", 1, 1 << 20, 1);
     config.dtype = read_dtype(options);
     config.augmentation = read_augmentation(options);
     const int threads = read_threads(options);

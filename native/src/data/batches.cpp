@@ -41,8 +41,8 @@ Batches::Batch Batches::batch(int64_t step) const {
   const int64_t batches = images_.size() / config_.batch_size;
   const int64_t epoch = step / batches, position = step % batches * config_.batch_size;
   const Order order = this->order(epoch);
-  const auto begin = order->begin() + position;
-  Batch out{{begin, begin + config_.batch_size}, {}};
+  const auto begin = order->begin() + position + config_.first_row;
+  Batch out{{begin, begin + config_.rows_made()}, {}};
   out.transforms = transforms(epoch, out.indices);
   images_.check();
   return out;

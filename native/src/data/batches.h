@@ -17,7 +17,8 @@ class Batches {
  public:
   Batches(ImageSet images, const LoaderConfig& config);
 
-  /// Writes the batch of `step`, (B, S, S, C) of float or double, as the dtype says, to `out`. Uses no ATen.
+  /// Writes the rows of the batch of `step`, (rows, S, S, C) of float or double, as the dtype says, to `out`.
+  /// Uses no ATen.
   void make(int64_t step, void* out) const;
   /// The same by ATen.
   at::Tensor make_reference(int64_t step) const;

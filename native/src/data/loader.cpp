@@ -34,7 +34,7 @@ struct Loader::State {
         dtype(config.dtype),
         prefetch([this](int64_t step, void* out) { batches.make(step, out); }, [this] { return memory(); },
                  config.workers) {
-    shape[0] = config.batch_size;
+    shape[0] = config.rows_made();
   }
 
   /// Memory for a batch: that of one which nobody holds any more, so that in the steady state none is

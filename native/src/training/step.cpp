@@ -2,11 +2,17 @@
 #include <ATen/core/grad_mode.h>
 #include <torch/csrc/autograd/autograd.h>
 
+#include <functional>
+#include <limits>
+#include <optional>
 #include <unordered_map>
 
 #include "profiling/scope.h"
+#include "san/error.h"
 #include "san/network.h"
 #include "san/training_step.h"
+#include "training/distances.h"
+#include "training/gradient_buckets.h"
 
 namespace san {
 namespace {
@@ -66,94 +72,212 @@ void fill_missing(Gradients& gradients, const Gradients& leaves) {
 
 Tensor mean_square(const Tensor& a, const Tensor& b) { return (a - b).square().mean(); }
 
+/// R has two sets of leaves, so that one backward pass keeps its gradients through R(G(Z)) apart, which enter
+/// its loss with another weight than G's.
+struct Networks {
+  Leaves g, r_fake, r_real;
+};
+
+/// How R's loss takes part in the backward pass through R(G(Z)).
+struct FakeShare {
+  /// R's weight on the distance: under repulsion the hinge's derivative.
+  double w_rz = 0;
+  /// The pass that gives G its gradient through R(G(Z)) gives R's as well, up to `factor`, unless LLZ spoils
+  /// the ratio.
+  bool proportional = true;
+  double factor = 1;
+};
+
+FakeShare fake_share(const LossConfig& loss, const Tensor& lgd) {
+  FakeShare share{loss.w_rz, true, 1};
+  if (loss.repulsion_weight > 0)
+    share.w_rz = lgd.item<double>() < loss.repulsion_margin ? -loss.repulsion_weight : 0;
+  share.proportional = loss.w_lz == 0 ? loss.w_gd != 0 || share.w_rz == 0 : share.w_rz == loss.w_gd;
+  if (share.proportional && loss.w_lz == 0) share.factor = loss.w_gd != 0 ? share.w_rz / loss.w_gd : 0;
+  return share;
+}
+
+/// The losses of some rows, as scalars whose gradients sum up to those of the whole batch.
+struct Terms {
+  Tensor lgd, lgi, lrx, llz, penalty;
+  FakeShare fake;
+};
+
+/// `share`: what the mean over these rows counts for in that over the whole batch.
+Terms forward(const ModelConfig& model, const LossConfig& loss, const Networks& nets, const StepInputs& in,
+              double share, const std::function<Distances(const Tensor&, const Tensor&)>& distances_of,
+              const std::optional<FakeShare>& fake_share_ahead) {
+  const bool cycle = loss.pairing == Pairing::cycle;
+  const Tensor rx = reverse(model, nets.r_real.parameters, in.x);
+  // In the cycle G runs once, on Z and R(X) together.
+  const Tensor generated = generate(model, nets.g.parameters, cycle ? at::cat({in.z, rx}) : in.z);
+  // A split, whose gradient is one concatenation, not two narrows, whose gradients are padded and added.
+  const std::vector<Tensor> parts = generated.split(in.z.size(0));
+  const Tensor fake = parts[0];
+  const Tensor back = reverse(model, nets.r_fake.parameters, fake);
+
+  const auto shared = [&](const Tensor& mean) { return share == 1 ? mean : mean * share; };
+  const Distances distance = distances_of(back, rx);
+  Terms terms;
+  terms.lgd = distance.lgd;  // the same number as LRZ
+  terms.lrx = distance.lrx;
+  terms.llz = shared(mean_square(back, in.z));
+  terms.lgi = shared(cycle ? mean_square(parts[1], in.x) : mean_square(fake, distance.partners));
+  terms.penalty = in.penalty == 0
+                      ? at::zeros({}, in.x.options())
+                      : shared(gradient_penalty(model, nets.r_real.parameters, in.x, fake, in.e, in.u));
+  terms.fake = fake_share_ahead ? *fake_share_ahead : fake_share(loss, terms.lgd);
+  return terms;
+}
+
+/// Gradients by leaf; undefined where a loss does not reach one.
+struct LeafGradients {
+  Gradients g, r_real, r_fake;
+};
+
+LeafGradients backward(const LossConfig& loss, const Networks& nets, const Terms& terms, double penalty) {
+  LeafGradients out{Gradients(nets.g.tensors.size()), Gradients(nets.r_real.tensors.size()),
+                    Gradients(nets.r_fake.tensors.size())};
+  const FakeShare& fake = terms.fake;
+  if (!fake.proportional) {
+    WeightedSum own;
+    own.add(fake.w_rz, terms.lgd);
+    own.add(loss.w_lz, terms.llz);
+    out.r_fake = gradients_of(own.value(), nets.r_fake.tensors, /*retain_graph=*/true);
+  }
+  WeightedSum total;
+  total.add(loss.w_gd, terms.lgd);
+  total.add(loss.w_lz, terms.llz);
+  total.add(loss.w_gi, terms.lgi);
+  total.add(loss.w_rx, terms.lrx);
+  total.add(penalty, terms.penalty);
+  if (!total.value().defined()) return out;
+  const bool serve_both = fake.proportional && fake.factor != 0;
+  Gradients leaves = nets.g.tensors;
+  leaves.insert(leaves.end(), nets.r_real.tensors.begin(), nets.r_real.tensors.end());
+  if (serve_both) leaves.insert(leaves.end(), nets.r_fake.tensors.begin(), nets.r_fake.tensors.end());
+  const Gradients all = gradients_of(total.value(), leaves, /*retain_graph=*/false);
+  auto next = all.begin();
+  for (Tensor& gradient : out.g) gradient = *next++;
+  for (Tensor& gradient : out.r_real) gradient = *next++;
+  if (serve_both) out.r_fake.assign(next, all.end());
+  return out;
+}
+
+/// In the order of kLossNames.
+Tensor stacked(const Tensor& lgd, const Tensor& lrx, const Terms& terms) {
+  return at::stack({lgd, terms.lgi, lgd, lrx, terms.llz, terms.penalty}).detach();
+}
+
+void read_losses(const Tensor& values, StepResult& result) {
+  const Tensor all = values.to(at::kDouble).contiguous();
+  for (size_t i = 0; i < result.losses.size(); ++i) result.losses[i] = all.const_data_ptr<double>()[i];
+}
+
+constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
+
+/// The whole batch in one pass on one rank.
+StepResult step_alone(const ModelConfig& model, const LossConfig& loss, const Networks& nets,
+                      const StepInputs& in) {
+  const Terms terms = forward(
+      model, loss, nets, in, 1,
+      [&](const Tensor& back, const Tensor& rx) { return distances(loss, in, back, rx, alone()); }, {});
+  LeafGradients gradients = backward(loss, nets, terms, in.penalty);
+  StepResult result;
+  result.wishes = in.wishes;
+  result.generator_gradients = std::move(gradients.g);
+  result.reverser_gradients = std::move(gradients.r_real);
+  for (size_t i = 0; i < gradients.r_fake.size(); ++i) {
+    Tensor& gradient = result.reverser_gradients[i];
+    gradient = combined(gradient, terms.fake.factor, gradients.r_fake[i]);
+  }
+  fill_missing(result.generator_gradients, nets.g.tensors);
+  fill_missing(result.reverser_gradients, nets.r_real.tensors);
+  if (in.nan_gradient) result.generator_gradients[0].fill_(kNaN);
+  read_losses(stacked(terms.lgd, terms.lrx, terms), result);
+  return result;
+}
+
+/// Hands each leaf's gradient over as soon as a backward pass has it.
+void watch(const Gradients& leaves, Net net, const double& scale, GradientBuckets& buckets) {
+  for (size_t k = 0; k < leaves.size(); ++k)
+    leaves[k].register_hook([&buckets, &scale, net, k](const Tensor& gradient) {
+      const at::NoGradGuard no_grad;
+      buckets.add(net, k, gradient, scale);
+    });
+}
+
+/// On several ranks, in several passes, or both.
+StepResult step_shared_out(const ModelConfig& model, const LossConfig& loss, const Networks& nets,
+                           const ParameterStore& store, const StepInputs& in, Collective& ranks,
+                           int64_t passes) {
+  const int64_t rows = in.z.size(0) / passes;
+  const double share = 1.0 / static_cast<double>(ranks.size() * passes);
+  std::optional<DistancesAhead> ahead;
+  std::optional<FakeShare> fake;
+  if (passes > 1) {
+    ahead = distances_ahead(model, loss, nets.g.parameters, nets.r_real.parameters, in, ranks, rows);
+    fake = fake_share(loss, ahead->values.lgd);
+  }
+
+  constexpr int64_t kLosses = kLossNames.size();
+  GradientBuckets buckets(store, ranks, kLosses + 2);
+  double factor = 1;
+  const double whole = 1, generator = in.nan_gradient ? kNaN : 1;
+  watch(nets.g.tensors, Net::generator, generator, buckets);
+  watch(nets.r_real.tensors, Net::reverser, whole, buckets);
+  watch(nets.r_fake.tensors, Net::reverser, factor, buckets);
+  Tensor losses;
+  for (int64_t first = 0; first < passes * rows; first += rows) {
+    const StepInputs part = rows_of(in, first, rows);
+    const Terms terms = forward(
+        model, loss, nets, part, share,
+        [&](const Tensor& back, const Tensor& rx) {
+          return ahead ? ahead->of_rows(back, rx, first) : distances(loss, part, back, rx, ranks);
+        },
+        fake);
+    factor = terms.fake.factor;
+    if (first == 0) {
+      buckets.expect(Net::generator, passes);
+      buckets.expect(Net::reverser, factor != 0 ? 2 * passes : passes);
+    }
+    // The distances are the same on every rank and in every pass.
+    const Distances& values = ahead ? ahead->values : Distances{terms.lgd, terms.lrx, {}};
+    const Tensor these = stacked(values.lgd * share, values.lrx * share, terms);
+    losses = losses.defined() ? losses + these : these;
+    backward(loss, nets, terms, part.penalty);
+  }
+  const at::NoGradGuard no_grad;
+  buckets.extras().narrow(0, 0, kLosses).copy_(losses);
+  buckets.extras().narrow(0, kLosses, 1).fill_(in.wishes.stop ? 1 : 0);
+  buckets.extras().narrow(0, kLosses + 1, 1).fill_(in.wishes.checkpoint ? 1 : 0);
+  buckets.finish();
+
+  StepResult result;
+  result.generator_gradients = buckets.gradients(Net::generator);
+  result.reverser_gradients = buckets.gradients(Net::reverser);
+  const Tensor agreed = buckets.extras().to(at::kCPU, at::kDouble);
+  read_losses(agreed.narrow(0, 0, kLosses), result);
+  const double* wishes = agreed.const_data_ptr<double>() + kLosses;
+  result.wishes = {wishes[0] > 0, wishes[1] > 0};
+  return result;
+}
+
 }  // namespace
 
 StepResult compute_step(const ModelConfig& model, const LossConfig& loss, const ParameterStore& store,
-                        const StepInputs& in) {
+                        const StepInputs& in, Collective& ranks, int64_t passes) {
   const profiling::Scope scope("heads and losses");
   const at::AutoGradMode grad_mode(true);
-  // R has two sets of leaves, so that one backward pass keeps its gradients through R(G(Z)) apart, which
-  // enter its loss with another weight than G's.
-  const Leaves g = make_leaves(store, Net::generator);
-  const Leaves r_fake = make_leaves(store, Net::reverser), r_real = make_leaves(store, Net::reverser);
-  const bool cycle = loss.pairing == Pairing::cycle;
-
-  const Tensor rx = reverse(model, r_real.parameters, in.x);
-  // In the cycle G runs once, on Z and R(X) together.
-  const Tensor generated = generate(model, g.parameters, cycle ? at::cat({in.z, rx}) : in.z);
-  const int64_t batch = in.z.size(0);
-  // A split, whose gradient is one concatenation, not two narrows, whose gradients are padded and added.
-  const std::vector<Tensor> parts = generated.split(batch);
-  const Tensor fake = parts[0];
-  const Tensor back = reverse(model, r_fake.parameters, fake);
-
-  const Tensor lgd = wasserstein_distance(loss, back, in.z, in.directions);  // the same number as LRZ
-  const Tensor llz = mean_square(back, in.z);
-  const Tensor lrx = wasserstein_distance(loss, rx, in.z, in.directions);
-  Tensor lgi;
-  switch (loss.pairing) {
-    case Pairing::cycle:
-      lgi = mean_square(parts[1], in.x);
-      break;
-    case Pairing::assigned:
-      lgi = mean_square(fake, in.x.index_select(0, optimal_assignment(in.z, rx.detach())));
-      break;
-    case Pairing::random:
-      lgi = mean_square(fake, in.x);
-      break;
-  }
-
-  // What R's loss takes from R(G(Z)), as a weight on the distance: under repulsion the hinge's derivative.
-  double w_rz = loss.w_rz;
-  if (loss.repulsion_weight > 0)
-    w_rz = lgd.item<double>() < loss.repulsion_margin ? -loss.repulsion_weight : 0;
-
-  // The pass that gives G its gradient through R(G(Z)) gives R's as well, up to a factor, unless LLZ spoils
-  // the ratio.
-  const bool proportional = loss.w_lz == 0 ? loss.w_gd != 0 || w_rz == 0 : w_rz == loss.w_gd;
-  const double factor = loss.w_lz == 0 ? (loss.w_gd != 0 ? w_rz / loss.w_gd : 0) : 1;
-  Gradients from_fake(r_fake.tensors.size());
-  if (!proportional) {
-    WeightedSum own;
-    own.add(w_rz, lgd);
-    own.add(loss.w_lz, llz);
-    from_fake = gradients_of(own.value(), r_fake.tensors, /*retain_graph=*/true);
-  }
-
-  Tensor penalty = at::zeros({}, in.x.options());
-  WeightedSum total;
-  total.add(loss.w_gd, lgd);
-  total.add(loss.w_lz, llz);
-  total.add(loss.w_gi, lgi);
-  total.add(loss.w_rx, lrx);
-  if (in.penalty != 0) {
-    penalty = gradient_penalty(model, r_real.parameters, in.x, fake, in.e, in.u);
-    total.add(in.penalty, penalty);
-  }
-  StepResult result;
-  result.generator_gradients.resize(g.tensors.size());
-  result.reverser_gradients.resize(r_real.tensors.size());
-  if (total.value().defined()) {
-    const bool serve_both = proportional && factor != 0;
-    Gradients leaves = g.tensors;
-    leaves.insert(leaves.end(), r_real.tensors.begin(), r_real.tensors.end());
-    if (serve_both) leaves.insert(leaves.end(), r_fake.tensors.begin(), r_fake.tensors.end());
-    const Gradients all = gradients_of(total.value(), leaves, /*retain_graph=*/false);
-    auto next = all.begin();
-    for (Tensor& gradient : result.generator_gradients) gradient = *next++;
-    for (Tensor& gradient : result.reverser_gradients) gradient = *next++;
-    if (serve_both) from_fake.assign(next, all.end());
-  }
-  for (size_t i = 0; i < from_fake.size(); ++i) {
-    Tensor& gradient = result.reverser_gradients[i];
-    gradient = combined(gradient, proportional ? factor : 1, from_fake[i]);
-  }
-  fill_missing(result.generator_gradients, g.tensors);
-  fill_missing(result.reverser_gradients, r_real.tensors);
-
-  const Tensor all = at::stack({lgd, lgi, lgd, lrx, llz, penalty}).detach().to(at::kDouble);
-  for (size_t i = 0; i < result.losses.size(); ++i) result.losses[i] = all.const_data_ptr<double>()[i];
-  return result;
+  if (in.z.size(0) % passes != 0)
+    throw Error(kShape,
+                "a batch of " + std::to_string(in.z.size(0)) + " rows cannot be taken in " +
+                    std::to_string(passes) + " equal passes",
+                "accumulate");
+  const Networks nets{make_leaves(store, Net::generator), make_leaves(store, Net::reverser),
+                      make_leaves(store, Net::reverser)};
+  if (ranks.size() == 1 && passes == 1) return step_alone(model, loss, nets, in);
+  return step_shared_out(model, loss, nets, store, in, ranks, passes);
 }
 
 }  // namespace san

@@ -2,7 +2,6 @@
 
 #include <ATen/ATen.h>
 
-#include <limits>
 #include <new>
 #include <unordered_map>
 #include <utility>
@@ -46,6 +45,16 @@ ParameterStore starting_parameters(const TrainerConfig& config, const std::optio
   });
 }
 
+void require_division(const TrainerConfig& config, int ranks) {
+  if (config.batch_size % (ranks * config.accumulate) == 0) return;
+  throw Error(kOptions,
+              "batchSize is " + std::to_string(config.batch_size) + ", which " + std::to_string(ranks) +
+                  " ranks of " + std::to_string(config.accumulate) +
+                  " passes cannot share out evenly; choose a multiple of " +
+                  std::to_string(ranks * config.accumulate),
+              "batchSize");
+}
+
 }  // namespace
 
 void TrainerConfig::validate() const {
@@ -56,6 +65,9 @@ void TrainerConfig::validate() const {
   if (batch_size < 1)
     throw Error(kOptions, "batchSize is " + std::to_string(batch_size) + "; it must be at least 1",
                 "batchSize");
+  if (accumulate < 1)
+    throw Error(kOptions, "accumulate is " + std::to_string(accumulate) + "; it must be at least 1",
+                "accumulate");
 }
 
 StepRates TrainerConfig::rates() const {
@@ -63,14 +75,16 @@ StepRates TrainerConfig::rates() const {
 }
 
 Trainer::Trainer(const TrainerConfig& config, const std::optional<ImageSet>& images,
-                 const std::optional<TrainerState>& state)
+                 const std::optional<TrainerState>& state, std::shared_ptr<Collective> ranks)
     : config_(config),
+      ranks_(std::move(ranks)),
       parameters_(starting_parameters(config, state)),
       optimizer_(config.optimizer, parameters_) {
+  require_division(config, this->ranks().size());
   if (images) {
     images->expect_shape(config.model.image_size(), config.model.image_channels);
-    loader_.emplace(*images,
-                    LoaderConfig{config.batch_size, config.seed, config.augmentation, config.dtype, 1});
+    loader_.emplace(*images, LoaderConfig{config.batch_size, this->ranks().rank() * rows(), rows(),
+                                          config.seed, config.augmentation, config.dtype, 1});
   }
   if (!state) return;
   if (state->tensors.size() != parameters_.size()) restore_all(*state);
@@ -126,6 +140,15 @@ void Trainer::restore_all(const TrainerState& state) {
                                " tensors; this model has " + std::to_string(own.size()));
 }
 
+void Trainer::synchronise() {
+  if (ranks().size() == 1) return;
+  const at::Tensor counts = at::tensor({steps_, skipped_}, at::kLong);
+  ranks().broadcast(counts);
+  steps_ = counts[0].item<int64_t>();
+  skipped_ = counts[1].item<int64_t>();
+  for (const NamedTensor& named : tensors()) ranks().broadcast(named.tensor);
+}
+
 TrainerState Trainer::state() const {
   TrainerState state{steps_, skipped_, tensors()};
   for (NamedTensor& named : state.tensors) named.tensor = named.tensor.clone(at::MemoryFormat::Contiguous);
@@ -144,13 +167,14 @@ StepInputs Trainer::draw_inputs() {
     throw Error(kOptions, "this trainer was created without images; pass `dataset` or `images` to take steps",
                 "images");
   const auto t = static_cast<uint64_t>(steps_);
-  const auto batch = static_cast<uint64_t>(config_.batch_size);
   const ModelConfig& model = config_.model;
-  const int64_t b = config_.batch_size, d = model.latent_numel();
+  const int64_t b = rows(), d = model.latent_numel(), first = ranks().rank() * b;
+  // Rows are keyed by their number among all that were ever drawn, whatever rank takes them.
+  const uint64_t row = t * static_cast<uint64_t>(config_.batch_size) + static_cast<uint64_t>(first);
   const uint64_t seed = config_.seed;
 
   StepInputs in;
-  in.z = random::normal_rows({seed, random::Stream::training_latent, t * batch}, b, d)
+  in.z = random::normal_rows({seed, random::Stream::training_latent, row}, b, d)
              .view({b, model.latent_channels, model.latent_size, model.latent_size})
              .to(config_.dtype);
   in.x = loader_->batch(steps_);
@@ -162,23 +186,30 @@ StepInputs Trainer::draw_inputs() {
   }
   if (config_.loss.penalty_weight > 0 && steps_ % config_.loss.penalty_every == 0) {
     in.penalty = config_.loss.penalty_weight * static_cast<double>(config_.loss.penalty_every);
-    in.e = random::uniform({seed, random::Stream::penalty_mix, t}, b).view({b, 1, 1, 1}).to(config_.dtype);
-    in.u = unit_rows(random::normal_rows({seed, random::Stream::penalty_direction, t * batch}, b, d))
+    in.e = random::uniform({seed, random::Stream::penalty_mix, t}, config_.batch_size)
+               .narrow(0, first, b)
+               .view({b, 1, 1, 1})
+               .to(config_.dtype);
+    in.u = unit_rows(random::normal_rows({seed, random::Stream::penalty_direction, row}, b, d))
                .to(config_.dtype);
   }
   return in;
 }
 
-StepOutcome Trainer::step(const StepRates& rates) {
+StepOutcome Trainer::step(const StepRates& rates, const Wishes& wishes) {
   LossConfig loss = config_.loss;
   if (loss.repulsion_weight > 0) loss.repulsion_weight = rates.repulsion_weight;
   if (happens(config_.faults.out_of_memory, steps_ + 1)) throw std::bad_alloc();
-  StepResult result = compute_step(config_.model, loss, parameters_, draw_inputs());
+  StepInputs inputs = draw_inputs();
+  inputs.wishes = wishes;
+  inputs.nan_gradient = happens(config_.faults.nan_gradient, steps_ + 1);
+  StepResult result = compute_step(config_.model, loss, parameters_, inputs, ranks(), config_.accumulate);
   return apply(result, rates);
 }
 
 StepResult Trainer::step_on(const StepInputs& inputs) {
-  StepResult result = compute_step(config_.model, config_.loss, parameters_, inputs);
+  StepResult result =
+      compute_step(config_.model, config_.loss, parameters_, inputs, ranks(), config_.accumulate);
   apply(result, config_.rates());
   return result;
 }
@@ -186,9 +217,7 @@ StepResult Trainer::step_on(const StepInputs& inputs) {
 StepOutcome Trainer::apply(StepResult& result, const StepRates& rates) {
   const profiling::Scope scope("optimizer");
   ++steps_;
-  if (happens(config_.faults.nan_gradient, steps_))
-    result.generator_gradients[0].fill_(std::numeric_limits<double>::quiet_NaN());
-  StepOutcome outcome{result.losses, first_not_finite(result, parameters_)};
+  StepOutcome outcome{result.losses, first_not_finite(result, parameters_), result.wishes};
   if (outcome.not_finite.empty())
     optimizer_.step(parameters_, result.generator_gradients, result.reverser_gradients, steps_ - skipped_,
                     rates);

@@ -1,0 +1,4 @@
+// gloo/context.h here says why this file is there.
+#pragma once
+
+#include "gloo/context.h"

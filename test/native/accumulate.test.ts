@@ -1,0 +1,70 @@
+/** A batch taken in several passes gives what it gives in one. */
+import { expect, test } from 'vitest';
+import type { Estimator, LossOptions, NativeTensor, Pairing, TrainerOptions } from '../../lib/native.js';
+import { LOSS_NAMES, loadAddon } from '../../lib/native.js';
+import { someImages, trainerOptions } from './support.js';
+
+const addon = loadAddon();
+const loss = trainerOptions().loss;
+const ESTIMATORS: Estimator[] = ['normal', 'sliced', 'sinkhorn', 'dual'];
+const PAIRINGS: Pairing[] = ['cycle', 'assigned', 'random'];
+
+const variants: [string, Partial<LossOptions>][] = [
+  ...ESTIMATORS.flatMap((estimator) =>
+    PAIRINGS.map((pairing): [string, Partial<LossOptions>] => [
+      `${estimator}, ${pairing}`,
+      { estimator, pairing },
+    ]),
+  ),
+  ['penalty', { penaltyWeight: 1, penaltyEvery: 2 }],
+  ['weights of its own for R, with LLZ', { repulsionWeight: 0, wRZ: 0.7, wLZ: 0.4 }],
+  ['repulsion that has ended', { repulsionMargin: 0 }],
+];
+
+async function trained(changes: Partial<TrainerOptions>, steps = 3) {
+  const options = { dtype: 'float64', batchSize: 8, images: someImages(18), threads: 1, ...changes } as const;
+  const trainer = await addon.createTrainer(trainerOptions(options));
+  const report = await trainer.run({ steps });
+  const state = await trainer.state();
+  await trainer.dispose();
+  return { report, state };
+}
+
+const numbers = ({ data }: NativeTensor) =>
+  new Float64Array(data.buffer.slice(data.byteOffset, data.byteOffset + data.byteLength));
+
+/** |a - b| / |a| over all numbers. */
+function difference(a: readonly NativeTensor[], b: readonly NativeTensor[]): number {
+  let square = 0;
+  let error = 0;
+  for (const [i, tensor] of a.entries()) {
+    const other = numbers(b[i] as NativeTensor);
+    for (const [k, value] of numbers(tensor).entries()) {
+      square += value ** 2;
+      error += (value - (other[k] ?? Number.NaN)) ** 2;
+    }
+  }
+  return Math.sqrt(error / square);
+}
+
+test.each(variants)('four passes: %s', async (_, changes) => {
+  const options = { loss: { ...loss, ...changes } };
+  const [one, several] = [await trained(options), await trained({ ...options, accumulate: 4 })];
+  expect(difference(one.state.tensors, several.state.tensors)).toBeLessThan(1e-10);
+  for (const [i, losses] of one.report.losses.entries()) {
+    for (const name of LOSS_NAMES)
+      expect(several.report.losses[i]?.[name], `${name} of step ${i + 1}`).toBeCloseTo(losses[name], 10);
+  }
+});
+
+test('a step whose gradient is not finite is skipped', async () => {
+  const { report } = await trained({ accumulate: 2, faults: { nanGradient: [2] } });
+  expect(report.skipped).toEqual([{ step: 2, what: expect.stringContaining('gradient of kernel.latent') }]);
+});
+
+test('passes that cannot be equal are refused', async () => {
+  await expect(trained({ accumulate: 3 })).rejects.toMatchObject({
+    code: 'ERR_SAN_OPTIONS',
+    message: expect.stringContaining('batchSize is 8'),
+  });
+});
