@@ -31,6 +31,7 @@ struct Fiber {
 };
 
 Order order = Order::kForward;
+unsigned limit = 0;
 std::vector<std::unique_ptr<Fiber>> fibers;
 size_t count = 0, current = 0;
 ucontext_t scheduler;
@@ -117,6 +118,8 @@ void run_block(dim3 block) {
 }  // namespace
 
 void set_order(Order wanted) { order = wanted; }
+void set_block_limit(unsigned blocks) { limit = blocks; }
+unsigned block_limit(unsigned on_a_gpu) { return limit == 0 ? on_a_gpu : limit; }
 
 void run(dim3 grid, dim3 block, const std::function<void()>& thread) {
   count = size_t{block.x} * block.y * block.z;

@@ -19,6 +19,7 @@
 #define __forceinline__ inline
 #define __launch_bounds__(...)
 #define __restrict__ __restrict
+#define SAN_DEVICE inline
 #define SAN_UNROLL
 #define SAN_SHARED(type, name, count)                           \
   static ::san::emulation::Shared<type, count> name##_in_block; \
@@ -29,6 +30,11 @@ namespace san::emulation {
 /// In which order the blocks of a launch and the threads of a block take their turns.
 enum class Order { kForward, kBackward };
 void set_order(Order order);
+
+/// Grids of kernels over rows have at most `blocks` blocks; 0 takes the limit that a GPU has. Few blocks make each
+/// of them run several times on small tensors.
+void set_block_limit(unsigned blocks);
+unsigned block_limit(unsigned on_a_gpu);
 
 /// Runs `thread` once for each thread of each block. Throws std::runtime_error with the place where threads
 /// wait that cannot be released.

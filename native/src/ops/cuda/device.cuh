@@ -9,6 +9,8 @@
 
 #if defined(__CUDACC__)
 #include <cuda_bf16.h>
+/// A function of device code.
+#define SAN_DEVICE __device__ __forceinline__
 /// An array in shared memory; a macro, since the emulation gives it storage in another way.
 #define SAN_SHARED(type, name, count) __shared__ type name[count]
 #define SAN_UNROLL _Pragma("unroll")
@@ -32,17 +34,17 @@ struct AccumulatorOf<double> {
 template <typename T>
 using Accumulator = typename AccumulatorOf<T>::type;
 
-__device__ inline float widen(float x) { return x; }
-__device__ inline double widen(double x) { return x; }
-__device__ inline float widen(Bf16 x) { return __uint_as_float(static_cast<unsigned>(x.bits) << 16); }
+SAN_DEVICE float widen(float x) { return x; }
+SAN_DEVICE double widen(double x) { return x; }
+SAN_DEVICE float widen(Bf16 x) { return __uint_as_float(static_cast<unsigned>(x.bits) << 16); }
 
 /// x as T, rounded to nearest.
 template <typename T, typename A>
-__device__ inline T narrow(A x) {
+SAN_DEVICE T narrow(A x) {
   return static_cast<T>(x);
 }
 template <>
-__device__ inline Bf16 narrow<Bf16, float>(float x) {
+SAN_DEVICE Bf16 narrow<Bf16, float>(float x) {
   return {__bfloat16_as_ushort(__float2bfloat16_rn(x))};
 }
 
@@ -58,7 +60,7 @@ inline constexpr int kVector = static_cast<int>(16 / sizeof(T));
 
 /// N elements from p, which is aligned to a Pack, as accumulators.
 template <int N, typename T>
-__device__ inline Pack<Accumulator<T>, N> load(const T* p) {
+SAN_DEVICE Pack<Accumulator<T>, N> load(const T* p) {
 #if !defined(__CUDACC__)
   emulation::check_aligned(p, alignof(Pack<T, N>));
 #endif
@@ -70,7 +72,7 @@ __device__ inline Pack<Accumulator<T>, N> load(const T* p) {
 }
 
 template <int N, typename T>
-__device__ inline void store(T* p, const Pack<Accumulator<T>, N>& values) {
+SAN_DEVICE void store(T* p, const Pack<Accumulator<T>, N>& values) {
 #if !defined(__CUDACC__)
   emulation::check_aligned(p, alignof(Pack<T, N>));
 #endif
@@ -82,7 +84,7 @@ __device__ inline void store(T* p, const Pack<Accumulator<T>, N>& values) {
 
 /// The sum of v over `lanes` neighbouring lanes (a power of two), in each of them. All of a warp calls it.
 template <typename T>
-__device__ inline T sum_over_lanes(T v, unsigned lanes) {
+SAN_DEVICE T sum_over_lanes(T v, unsigned lanes) {
   for (unsigned offset = lanes / 2; offset > 0; offset /= 2)
     v += __shfl_xor_sync(kWholeWarp, v, static_cast<int>(offset));
   return v;
@@ -90,7 +92,7 @@ __device__ inline T sum_over_lanes(T v, unsigned lanes) {
 
 /// The sum of v over the lanes of a warp that have the same place within their `lanes`.
 template <typename T>
-__device__ inline T sum_over_groups(T v, unsigned lanes) {
+SAN_DEVICE T sum_over_groups(T v, unsigned lanes) {
   for (unsigned offset = kWarp / 2; offset >= lanes; offset /= 2)
     v += __shfl_xor_sync(kWholeWarp, v, static_cast<int>(offset));
   return v;

@@ -1,0 +1,145 @@
+// Rows of channels over threads: `lanes` neighbouring threads take a pixel, each of them packs of `V` channels,
+// lane by lane, so that a warp's accesses are contiguous. Sums over channels go through shuffles, sums over
+// pixels through each block's partial sums (one row of C a block) and finish_sums: no atomics, and the order of
+// additions depends on the shape alone.
+#pragma once
+
+#include <algorithm>
+#include <bit>
+
+#include "ops/cuda/launch.h"
+
+namespace san::ops::cuda {
+
+/// Threads of a block, of every kernel over rows.
+inline constexpr unsigned kBlock = 256;
+/// Packs that a thread keeps of a pixel; what needs more is read again. float64 serves tests, and gets less code.
+template <typename T>
+inline constexpr int kKeptPacks = sizeof(T) == 8 ? 1 : 4;
+
+/// Blocks that a grid of rows has at most: one wave of the largest device, and partial sums that stay small.
+inline unsigned block_limit() {
+#if defined(__CUDACC__)
+  return 1024;
+#else
+  return emulation::block_limit(1024);
+#endif
+}
+
+struct Rows {
+  unsigned lanes;
+  /// Packs that a lane takes of a pixel: a power of two, or 0 where they are more than it may keep.
+  int packs;
+  /// Channels of a pack: 16 bytes of them, or 1.
+  int vector;
+
+  unsigned pixels_in_block() const { return kBlock / lanes; }
+
+  unsigned blocks(int64_t pixels) const {
+    const int64_t wanted = (pixels + pixels_in_block() - 1) / pixels_in_block();
+    return static_cast<unsigned>(std::min<int64_t>(wanted, block_limit()));
+  }
+};
+
+/// How rows of `channels` elements of T are spread.
+template <typename T>
+Rows rows_of(int64_t channels) {
+  const int vector = channels % kVector<T> == 0 ? kVector<T> : 1;
+  const auto packs = static_cast<uint64_t>(channels / vector);
+  const auto lanes = static_cast<unsigned>(std::min<uint64_t>(kWarp, std::bit_ceil(packs)));
+  const uint64_t each = std::bit_ceil((packs + lanes - 1) / lanes);
+  return {lanes, each > kKeptPacks<T> ? 0 : static_cast<int>(each), vector};
+}
+
+/// The place of a thread among the rows.
+struct Place {
+  unsigned lane, group, groups;
+
+  SAN_DEVICE explicit Place(unsigned lanes)
+      : lane(threadIdx.x & (lanes - 1)), group(threadIdx.x / lanes), groups(kBlock / lanes) {}
+
+  /// The first pixel of this block, and how far it is to its next ones. Whole blocks run the same number of
+  /// times, so that shuffles and barriers inside are met by all.
+  SAN_DEVICE int64_t first() const { return int64_t{blockIdx.x} * groups; }
+  SAN_DEVICE int64_t step() const { return int64_t{gridDim.x} * groups; }
+};
+
+/// Calls kernel.template operator()<V, N>() with the compile-time form of `rows`; N is 0 for rows too wide to
+/// keep.
+template <typename T, int N = 1, typename F>
+void with_packs(const Rows& rows, const F& f) {
+  const bool wide = rows.vector > 1;
+  if (rows.packs == N || N == 0) {
+    if (wide)
+      f.template operator()<kVector<T>, N>();
+    else
+      f.template operator()<1, N>();
+  } else if constexpr (N < kKeptPacks<T>) {
+    with_packs<T, N * 2>(rows, f);
+  } else {
+    with_packs<T, 0>(rows, f);
+  }
+}
+
+/// Adds up `sums` of all threads of the block that have the same lane, in order, and writes them to
+/// out[0 ... V) of that lane's channel, where it has one. All threads call it.
+template <int V, typename A>
+SAN_DEVICE void write_block_sums(const Pack<A, V>& sums, unsigned lanes, A* out, bool has_channel) {
+  constexpr unsigned kWarps = kBlock / kWarp;
+  SAN_SHARED(A, shared, kWarps * kWarp * V);
+  const unsigned lane = threadIdx.x % kWarp, warp = threadIdx.x / kWarp;
+  SAN_UNROLL
+  for (int e = 0; e < V; ++e) {
+    const A sum = sum_over_groups(sums.at[e], lanes);
+    if (lane < lanes) shared[(warp * lanes + lane) * V + e] = sum;
+  }
+  __syncthreads();
+  if (threadIdx.x < lanes && has_channel) {
+    SAN_UNROLL
+    for (int e = 0; e < V; ++e) {
+      A total = 0;
+      for (unsigned w = 0; w < kWarps; ++w) total += shared[(w * lanes + threadIdx.x) * V + e];
+      out[e] = total;
+    }
+  }
+  __syncthreads();
+}
+
+/// out (samples, channels) = scale * the sums over `parts` of partial (samples, parts, channels).
+template <typename A>
+struct FinishSums {
+  const A* partial;
+  A* out;
+  int64_t parts, channels, samples;
+  double scale;
+};
+
+template <typename A>
+__global__ void finish_sums_kernel(FinishSums<A> p) {
+  constexpr unsigned kSlices = kBlock / kWarp;
+  SAN_SHARED(double, shared, kBlock);
+  const unsigned lane = threadIdx.x % kWarp, slice = threadIdx.x / kWarp;
+  const int64_t channel = int64_t{blockIdx.x} * kWarp + lane;
+  for (int64_t sample = blockIdx.y; sample < p.samples; sample += gridDim.y) {
+    double sum = 0;
+    if (channel < p.channels)
+      for (int64_t part = slice; part < p.parts; part += kSlices)
+        sum += p.partial[(sample * p.parts + part) * p.channels + channel];
+    shared[threadIdx.x] = sum;
+    __syncthreads();
+    if (slice == 0 && channel < p.channels) {
+      for (unsigned s = 1; s < kSlices; ++s) sum += shared[s * kWarp + lane];
+      p.out[sample * p.channels + channel] = static_cast<A>(sum * p.scale);
+    }
+    __syncthreads();
+  }
+}
+
+template <typename A>
+void finish_sums(const FinishSums<A>& p, cudaStream_t stream) {
+  const auto groups = static_cast<unsigned>((p.channels + kWarp - 1) / kWarp);
+  launch(finish_sums_kernel<A>, dim3(groups, static_cast<unsigned>(std::min<int64_t>(p.samples, 65535))),
+         kBlock, stream, p);
+}
+
+}  // namespace san::ops::cuda

@@ -1,0 +1,62 @@
+// What the host code of CUDA operations needs. Without CUDA it serves the tests, whose kernels run on the CPU.
+#pragma once
+
+#include <ATen/ATen.h>
+
+#include <cstdint>
+
+#include "ops/cuda/types.h"
+
+#if defined(SAN_NATIVE_CUDA)
+#include <c10/cuda/CUDAGuard.h>
+#include <c10/cuda/CUDAStream.h>
+#endif
+
+namespace san::ops::cuda {
+
+#if defined(SAN_NATIVE_CUDA)
+/// While it lives, x's device is the current one.
+class OnDeviceOf {
+ public:
+  explicit OnDeviceOf(const at::Tensor& x) : guard_(x.device()) {}
+  cudaStream_t stream() const { return c10::cuda::getCurrentCUDAStream(); }
+
+ private:
+  c10::cuda::CUDAGuard guard_;
+};
+#else
+class OnDeviceOf {
+ public:
+  explicit OnDeviceOf(const at::Tensor&) {}
+  cudaStream_t stream() const { return nullptr; }
+};
+#endif
+
+/// ATen's element type as the kernels' one.
+template <typename T>
+struct ElementOf {
+  using type = T;
+};
+template <>
+struct ElementOf<at::BFloat16> {
+  using type = Bf16;
+};
+template <typename T>
+using Element = typename ElementOf<T>::type;
+
+/// t where a kernel's 16-byte accesses may start at its first element, else a copy.
+inline at::Tensor aligned(const at::Tensor& t) {
+  return t.defined() && reinterpret_cast<uintptr_t>(t.const_data_ptr()) % 16 != 0 ? t.clone() : t;
+}
+
+template <typename T>
+const Element<T>* input(const at::Tensor& t) {
+  return t.defined() ? reinterpret_cast<const Element<T>*>(t.const_data_ptr<T>()) : nullptr;
+}
+
+template <typename T>
+Element<T>* output(const at::Tensor& t) {
+  return t.defined() ? reinterpret_cast<Element<T>*>(t.mutable_data_ptr<T>()) : nullptr;
+}
+
+}  // namespace san::ops::cuda
