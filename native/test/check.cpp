@@ -111,6 +111,7 @@ int main() {
 #endif
   emit_tests();
   norm_act_skip_tests();
+  norm_act_skip_cuda_tests();
   rpa_gate_tests();
   shared_step_tests();
   std::printf("%d expectations, %d failed\n", expectations, failed);

@@ -21,6 +21,16 @@ void expect_close(const at::Tensor& a, const at::Tensor& b, double tolerance, co
 void expect_gradients(const std::function<at::Tensor(const std::vector<at::Tensor>&)>& f,
                       const std::vector<at::Tensor>& inputs, const std::string& what);
 
+/// Runs f, which calls kernels on copies made by on_device, and hands its results, on the CPU, to `check`.
+/// Where they run on the CPU (cuda_emulation): between guards, with many and with few blocks, and with
+/// threads and blocks taking turns in either order; on a GPU twice. Bits must not depend on the order or the
+/// run.
+void with_kernels(const std::function<std::vector<at::Tensor>()>& f,
+                  const std::function<void(const std::vector<at::Tensor>&)>& check, const std::string& what);
+
+/// A copy of t where this build's kernels run.
+at::Tensor on_device(const at::Tensor& t);
+
 void random_tests();
 void assignment_tests();
 void ado_gate_tests();
@@ -34,6 +44,7 @@ void random_cuda_tests();
 void shared_step_cuda_tests();
 void emit_tests();
 void norm_act_skip_tests();
+void norm_act_skip_cuda_tests();
 void rpa_gate_tests();
 void shared_step_tests();
 

@@ -1,6 +1,7 @@
 #include "ops/norm_act_skip/norm_act_skip.h"
 
 #include <ATen/Parallel.h>
+#include <torch/csrc/autograd/autograd.h>
 
 #include "check.h"
 
@@ -74,6 +75,23 @@ void norm_act_skip_tests() {
                                          ops::kNormThenAct);
   expect_close(half.to(at::kFloat), ops::norm_act_skip_reference(x, bias, skip, ops::kNormThenAct), 0.02,
                "norm_act_skip, bfloat16");
+  // The widths of the skip go every way.
+  for (const int64_t size : {2, 4, 8})
+    for (const int64_t channels : {4, 8, 16}) {
+      const auto gradients = [&](at::ScalarType type) {
+        at::manual_seed(5);
+        std::vector<Tensor> in;
+        for (const Tensor& t :
+             {at::randn({2, 8, 4, 4}), at::randn({8}), at::randn({2, channels, size, size})})
+          in.push_back(t.to(at::kBFloat16).to(type).requires_grad_(true));
+        const Tensor y = ops::norm_act_skip(in[0], in[1], in[2], ops::kNormThenAct);
+        return torch::autograd::grad({y}, in, {at::randn(y.sizes()).to(type)});
+      };
+      const auto wanted = gradients(at::kFloat), found = gradients(at::kBFloat16);
+      for (size_t i = 0; i < wanted.size(); ++i)
+        expect_close(found[i].to(at::kFloat), wanted[i], 0.02,
+                     "norm_act_skip, bfloat16, gradient " + std::to_string(i));
+    }
   const Tensor zeros = at::zeros({1, 4, 2, 2});
   expect(ops::norm_act_skip(zeros, {}, {}, ops::kNormThenAct).equal(zeros), "norm_act_skip of zeros");
   bool refused = false;

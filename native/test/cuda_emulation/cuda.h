@@ -31,8 +31,8 @@ namespace san::emulation {
 enum class Order { kForward, kBackward };
 void set_order(Order order);
 
-/// Grids of kernels over rows have at most `blocks` blocks; 0 takes the limit that a GPU has. Few blocks make each
-/// of them run several times on small tensors.
+/// Grids of kernels over rows have at most `blocks` blocks; 0 takes the limit that a GPU has. Few blocks make
+/// each of them run several times on small tensors.
 void set_block_limit(unsigned blocks);
 unsigned block_limit(unsigned on_a_gpu);
 

@@ -1,7 +1,7 @@
-// Rows of channels over threads: `lanes` neighbouring threads take a pixel, each of them packs of `V` channels,
-// lane by lane, so that a warp's accesses are contiguous. Sums over channels go through shuffles, sums over
-// pixels through each block's partial sums (one row of C a block) and finish_sums: no atomics, and the order of
-// additions depends on the shape alone.
+// Rows of channels over threads: `lanes` neighbouring threads take a pixel, each of them packs of `V`
+// channels, lane by lane, so that a warp's accesses are contiguous. Sums over channels go through shuffles,
+// sums over pixels through each block's partial sums (one row of C a block) and finish_sums: no atomics, and
+// the order of additions depends on the shape alone.
 #pragma once
 
 #include <algorithm>
@@ -13,7 +13,8 @@ namespace san::ops::cuda {
 
 /// Threads of a block, of every kernel over rows.
 inline constexpr unsigned kBlock = 256;
-/// Packs that a thread keeps of a pixel; what needs more is read again. float64 serves tests, and gets less code.
+/// Packs that a thread keeps of a pixel; what needs more is read again. float64 serves tests, and gets less
+/// code.
 template <typename T>
 inline constexpr int kKeptPacks = sizeof(T) == 8 ? 1 : 4;
 

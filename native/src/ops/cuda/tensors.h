@@ -1,4 +1,5 @@
-// What the host code of CUDA operations needs. Without CUDA it serves the tests, whose kernels run on the CPU.
+// What the host code of CUDA operations needs. Without CUDA it serves the tests, whose kernels run on the
+// CPU.
 #pragma once
 
 #include <ATen/ATen.h>
@@ -47,6 +48,13 @@ using Element = typename ElementOf<T>::type;
 /// t where a kernel's 16-byte accesses may start at its first element, else a copy.
 inline at::Tensor aligned(const at::Tensor& t) {
   return t.defined() && reinterpret_cast<uintptr_t>(t.const_data_ptr()) % 16 != 0 ? t.clone() : t;
+}
+
+/// B H W of x (B, C, H, W). Kernels count pixels in 64 bits and divide in 32.
+inline int64_t count_pixels(const at::Tensor& x) {
+  const int64_t pixels = x.size(0) * x.size(2) * x.size(3);
+  TORCH_CHECK(pixels <= INT32_MAX, "a tensor of sizes ", x.sizes(), " has more than 2^31 - 1 pixels");
+  return pixels;
 }
 
 template <typename T>

@@ -12,6 +12,11 @@
 #include "ops/norm_act_skip/skip.h"
 #include "ops/reference.h"
 #include "ops/tensors.h"
+#include "profiling/scope.h"
+
+#if defined(SAN_NATIVE_CUDA)
+#include "ops/norm_act_skip/norm_act_skip_cuda.h"
+#endif
 
 namespace san::ops {
 namespace {
@@ -39,9 +44,9 @@ SAN_CLONES void forward_rows(const T* x, const A* bias, T* y, A* r, int64_t rows
 }
 
 /// dx, and its sums over the rows added to `bias_sums`.
-template <typename T>
-SAN_CLONES void backward_rows(const T* x, const T* bias, const T* g, const T* r, T* dx, double* bias_sums,
-                              T* scratch, int64_t rows, int64_t c, T before, T after) {
+template <typename T, typename A>
+SAN_CLONES void backward_rows(const T* x, const A* bias, const T* g, const A* r, T* dx, double* bias_sums,
+                              A* scratch, int64_t rows, int64_t c, A before, A after) {
   // float64 sums of short float32 sums: as exact as it matters, and half the conversions.
   constexpr int64_t kShort = 32;
   for (int64_t begin = 0; begin < rows; begin += kShort) {
@@ -51,16 +56,16 @@ SAN_CLONES void backward_rows(const T* x, const T* bias, const T* g, const T* r,
       double sum = 0;
 #pragma omp simd reduction(+ : sum)
       for (int64_t i = 0; i < c; ++i) {
-        const T v = leaky(x[i] + bias[i], before);
-        sum += static_cast<double>(v) * leaky_gradient(g[i], v, after);
+        const A v = leaky(static_cast<A>(x[i]) + bias[i], before);
+        sum += static_cast<double>(v) * leaky_gradient(static_cast<A>(g[i]), v, after);
       }
       const double scale = r[row];
-      const T a = static_cast<T>(scale * scale * scale * sum / static_cast<double>(c)), norm = r[row];
+      const A a = static_cast<A>(scale * scale * scale * sum / static_cast<double>(c)), norm = r[row];
 #pragma omp simd
       for (int64_t i = 0; i < c; ++i) {
-        const T v = leaky(x[i] + bias[i], before);
-        const T d = norm_act_gradient(g[i], v, norm, a, before, after);
-        dx[i] = d;
+        const A v = leaky(static_cast<A>(x[i]) + bias[i], before);
+        const A d = norm_act_gradient(static_cast<A>(g[i]), v, norm, a, before, after);
+        dx[i] = static_cast<T>(d);
         scratch[i] += d;
       }
     }
@@ -72,27 +77,68 @@ Tensor bias_or_zeros(const Tensor& bias, const Tensor& x, at::ScalarType dtype) 
   return bias.defined() ? bias.to(dtype).contiguous() : at::zeros({x.size(1)}, x.options().dtype(dtype));
 }
 
-/// dx and, in float64, d bias; of tensors without a graph.
+/// y, and r (B H W) for the gradient; of tensors without a graph.
+std::pair<Tensor, Tensor> values(const Tensor& x, const Tensor& bias, const Tensor& skip,
+                                 const NormActSlopes& slopes) {
+#if defined(SAN_NATIVE_CUDA)
+  if (x.is_cuda()) {
+    const cuda::NormAct out = cuda::norm_act_skip(x, bias, skip, slopes);
+    return {out.y, out.r};
+  }
+#endif
+  const int64_t b = x.size(0), c = x.size(1), h = x.size(2), w = x.size(3);
+  const at::ScalarType accumulator = at::toOpMathType(x.scalar_type());
+  const Tensor shift = bias_or_zeros(bias, x, accumulator);
+  Tensor y = empty_channels_last(x), r = at::empty({b * h * w}, x.options().dtype(accumulator));
+  const SkipShape shape = skip.defined() ? skip_shape(skip, x) : SkipShape{};
+  AT_DISPATCH_FLOATING_TYPES_AND(at::kBFloat16, x.scalar_type(), "norm_act_skip", [&] {
+    using A = at::opmath_type<scalar_t>;
+    const auto* xp = x.const_data_ptr<scalar_t>();
+    const auto* bp = shift.const_data_ptr<A>();
+    const auto* sp = skip.defined() ? skip.const_data_ptr<scalar_t>() : nullptr;
+    auto* yp = y.mutable_data_ptr<scalar_t>();
+    auto* rp = r.mutable_data_ptr<A>();
+    over_rows(b * h, w * c, [&](int64_t first, int64_t count) {
+      for (int64_t row = first; row < first + count; ++row) {
+        const int64_t at = row * w * c;
+        forward_rows<scalar_t, A>(xp + at, bp, yp + at, rp + row * w, w, c, static_cast<A>(slopes.before),
+                                  static_cast<A>(slopes.after));
+        if (sp != nullptr) add_skip_row<scalar_t>(shape, sp, yp + at, row, w, c);
+      }
+    });
+  });
+  return {y, r};
+}
+
+/// dx and d bias; of tensors without a graph.
 std::pair<Tensor, Tensor> gradient(const Tensor& g, const Tensor& x, const Tensor& bias, const Tensor& r,
                                    const NormActSlopes& slopes) {
+#if defined(SAN_NATIVE_CUDA)
+  if (x.is_cuda()) {
+    const cuda::NormActGradient out = cuda::norm_act_skip_gradient(g, x, bias, r, slopes);
+    return {out.dx, bias.defined() ? out.d_bias.to(bias.scalar_type()) : Tensor()};
+  }
+#endif
   const int64_t c = x.size(1);
   const Pieces pieces(r.numel(), c);
+  const Tensor shift = bias_or_zeros(bias, x, r.scalar_type());
   Tensor dx = empty_channels_last(x), sums = at::zeros({pieces.count(), c}, x.options().dtype(at::kDouble));
-  AT_DISPATCH_FLOATING_TYPES(x.scalar_type(), "norm_act_skip_backward", [&] {
+  AT_DISPATCH_FLOATING_TYPES_AND(at::kBFloat16, x.scalar_type(), "norm_act_skip_backward", [&] {
+    using A = at::opmath_type<scalar_t>;
     const auto* xp = x.const_data_ptr<scalar_t>();
-    const auto* bp = bias.const_data_ptr<scalar_t>();
+    const auto* bp = shift.const_data_ptr<A>();
     const auto* gp = g.const_data_ptr<scalar_t>();
-    const auto* rp = r.const_data_ptr<scalar_t>();
+    const auto* rp = r.const_data_ptr<A>();
     auto* dp = dx.mutable_data_ptr<scalar_t>();
     auto* sp = sums.mutable_data_ptr<double>();
     pieces.each([&](int64_t piece, int64_t first, int64_t count) {
-      std::vector<scalar_t> scratch(static_cast<size_t>(c));
-      backward_rows<scalar_t>(xp + first * c, bp, gp + first * c, rp + first, dp + first * c, sp + piece * c,
-                              scratch.data(), count, c, static_cast<scalar_t>(slopes.before),
-                              static_cast<scalar_t>(slopes.after));
+      std::vector<A> scratch(static_cast<size_t>(c));
+      backward_rows<scalar_t, A>(xp + first * c, bp, gp + first * c, rp + first, dp + first * c,
+                                 sp + piece * c, scratch.data(), count, c, static_cast<A>(slopes.before),
+                                 static_cast<A>(slopes.after));
     });
   });
-  return {dx, sums};
+  return {dx, bias.defined() ? join(sums, bias.scalar_type()) : Tensor()};
 }
 
 Tensor channel_mean(const Tensor& t) { return t.mean({1}, /*keepdim=*/true); }
@@ -129,27 +175,8 @@ class NormActSkip : public torch::autograd::Function<NormActSkip> {
   static Tensor forward(AutogradContext* ctx, const Tensor& x, const std::optional<Tensor>& optional_bias,
                         const std::optional<Tensor>& optional_skip, double before, double after) {
     const Tensor bias = optional_bias.value_or(Tensor()), skip = optional_skip.value_or(Tensor());
-    const int64_t b = x.size(0), c = x.size(1), h = x.size(2), w = x.size(3);
-    const at::ScalarType accumulator = at::toOpMathType(x.scalar_type());
-    const Tensor shift = bias_or_zeros(bias, x, accumulator);
-    Tensor y = empty_channels_last(x), r = at::empty({b * h * w}, x.options().dtype(accumulator));
-    const SkipShape shape = skip.defined() ? skip_shape(skip, x) : SkipShape{};
-    AT_DISPATCH_FLOATING_TYPES_AND(at::kBFloat16, x.scalar_type(), "norm_act_skip", [&] {
-      using A = at::opmath_type<scalar_t>;
-      const auto* xp = x.const_data_ptr<scalar_t>();
-      const auto* bp = shift.const_data_ptr<A>();
-      const auto* sp = skip.defined() ? skip.const_data_ptr<scalar_t>() : nullptr;
-      auto* yp = y.mutable_data_ptr<scalar_t>();
-      auto* rp = r.mutable_data_ptr<A>();
-      over_rows(b * h, w * c, [&](int64_t first, int64_t count) {
-        for (int64_t row = first; row < first + count; ++row) {
-          const int64_t at = row * w * c;
-          forward_rows<scalar_t, A>(xp + at, bp, yp + at, rp + row * w, w, c, static_cast<A>(before),
-                                    static_cast<A>(after));
-          if (sp != nullptr) add_skip_row<scalar_t>(shape, sp, yp + at, row, w, c);
-        }
-      });
-    });
+    const profiling::Operation operation("san::norm_act_skip");
+    const auto [y, r] = values(x, bias, skip, {before, after});
     ctx->save_for_backward({x, bias, r});
     ctx->saved_data["before"] = before;
     ctx->saved_data["after"] = after;
@@ -171,10 +198,10 @@ class NormActSkip : public torch::autograd::Function<NormActSkip> {
       return {dx, bias.defined() ? dx.sum({0, 2, 3}) : Tensor(),
               for_skip ? skip_gradient_reference(g, skip_sizes) : Tensor(), Tensor(), Tensor()};
     }
+    const profiling::Operation operation("san::norm_act_skip_backward");
     const Tensor g = channels_last(grads[0]);
-    const auto [dx, sums] = gradient(g, x, bias_or_zeros(bias, x, x.scalar_type()), saved[2], slopes);
-    return {dx, bias.defined() ? join(sums, bias.scalar_type()) : Tensor(),
-            for_skip ? skip_gradient(g, skip_sizes) : Tensor(), Tensor(), Tensor()};
+    const auto [dx, d_bias] = gradient(g, x, bias, saved[2], slopes);
+    return {dx, d_bias, for_skip ? skip_gradient(g, skip_sizes) : Tensor(), Tensor(), Tensor()};
   }
 };
 

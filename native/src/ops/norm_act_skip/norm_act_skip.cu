@@ -26,8 +26,7 @@ void launch_norm_act_backward(const NormActBackward<T, A>& p, cudaStream_t strea
     launch(column_sums_kernel<T, A, V>, dim3(blocks, ranges), kBlock, stream, p.dx, p.partial, p.pixels,
            p.channels, rows.lanes);
   });
-  if (p.partial != nullptr)
-    finish_sums(FinishSums<A>{p.partial, p.sums, blocks, p.channels, 1, 1.0}, stream);
+  if (p.partial != nullptr) finish_sums(FinishSums<A>{p.partial, p.sums, blocks, p.channels, 1, 1.0}, stream);
 }
 
 template <typename T>

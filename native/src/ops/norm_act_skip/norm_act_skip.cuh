@@ -73,7 +73,8 @@ __global__ void __launch_bounds__(kBlock) norm_act_forward_kernel(NormActForward
       for (int n = 0; n < N; ++n) {
         const int64_t c = (int64_t{n} * lanes + at.lane) * V;
         if (!active || c >= p.channels) continue;
-        store<V>(p.y + pixel * p.channels + c, norm_act_values(v[n], r, p.after, skip_values<V>(p, pixel, c)));
+        store<V>(p.y + pixel * p.channels + c,
+                 norm_act_values(v[n], r, p.after, skip_values<V>(p, pixel, c)));
       }
     } else {
       const int64_t first = active ? int64_t{at.lane} * V : p.channels;
@@ -85,8 +86,8 @@ __global__ void __launch_bounds__(kBlock) norm_act_forward_kernel(NormActForward
       const A r = inverse_root(sum_over_lanes(sum, lanes), p.channels);
       if (active && at.lane == 0) p.r[pixel] = r;
       for (int64_t c = first; c < p.channels; c += int64_t{lanes} * V)
-        store<V>(p.y + pixel * p.channels + c, norm_act_values(biased<V>(x, p.bias, c, p.before), r, p.after,
-                                                               skip_values<V>(p, pixel, c)));
+        store<V>(p.y + pixel * p.channels + c,
+                 norm_act_values(biased<V>(x, p.bias, c, p.before), r, p.after, skip_values<V>(p, pixel, c)));
     }
   }
 }
@@ -103,8 +104,7 @@ SAN_DEVICE Pack<A, V> norm_act_gradients(const NormActBackward<T, A>& p, const P
                                          const Pack<A, V>& g, A r, A a) {
   Pack<A, V> d;
   SAN_UNROLL
-  for (int e = 0; e < V; ++e)
-    d.at[e] = norm_act_gradient(g.at[e], v.at[e], r, a, p.before, p.after);
+  for (int e = 0; e < V; ++e) d.at[e] = norm_act_gradient(g.at[e], v.at[e], r, a, p.before, p.after);
   return d;
 }
 
@@ -144,9 +144,8 @@ __global__ void __launch_bounds__(kBlock) norm_act_backward_kernel(NormActBackwa
         add_products(biased<V>(p.x + offset, p.bias, c, p.before), load<V>(p.g + offset + c), p.after, sum);
       const A a = cube * sum_over_lanes(sum, lanes);
       for (int64_t c = first; c < p.channels; c += int64_t{lanes} * V)
-        store<V>(p.dx + offset + c,
-                 norm_act_gradients(p, biased<V>(p.x + offset, p.bias, c, p.before), load<V>(p.g + offset + c),
-                                    r, a));
+        store<V>(p.dx + offset + c, norm_act_gradients(p, biased<V>(p.x + offset, p.bias, c, p.before),
+                                                       load<V>(p.g + offset + c), r, a));
     }
   }
   if constexpr (N > 0) {
@@ -159,8 +158,8 @@ __global__ void __launch_bounds__(kBlock) norm_act_backward_kernel(NormActBackwa
   }
 }
 
-/// Each block's sums over its pixels of x (pixels, channels), for rows that are too wide to keep them; blockIdx.y
-/// counts ranges of lanes * V channels.
+/// Each block's sums over its pixels of x (pixels, channels), for rows that are too wide to keep them;
+/// blockIdx.y counts ranges of lanes * V channels.
 template <typename T, typename A, int V>
 __global__ void __launch_bounds__(kBlock)
     column_sums_kernel(const T* x, A* partial, int64_t pixels, int64_t channels, unsigned lanes) {

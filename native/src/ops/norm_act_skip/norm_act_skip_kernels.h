@@ -1,8 +1,9 @@
 // The kernels' parameters and launches; params.h has formulas and gradients.
 //
-// Memory traffic per element: forward reads x and skip once and writes y; backward reads x and g once and writes
-// dx. Values of a pixel stay in registers between its sum and its map, up to 512 channels in float32 and 1,024 in
-// bfloat16, 128 where the channels are no multiple of 16 bytes; beyond that they are read again, from L1.
+// Memory traffic per element: forward reads x and skip once and writes y; backward reads x and g once and
+// writes dx. Values of a pixel stay in registers between its sum and its map, up to 512 channels in float32
+// and 1,024 in bfloat16, 128 where the channels are no multiple of 16 bytes; beyond that they are read again,
+// from L1.
 #pragma once
 
 #include "ops/cuda/types.h"
@@ -11,8 +12,8 @@
 namespace san::ops::cuda {
 
 /// Source (rows, width, from) as (rows', width', to): rows and columns `stride` times as many, each repeated
-/// (`nearest`), or sums over squares of `stride`; channels as sums over groups, or each repeated; times `scale`.
-/// up(), down() and their adjoints are this with different scales.
+/// (`nearest`), or sums over squares of `stride`; channels as sums over groups, or each repeated; times
+/// `scale`. up(), down() and their adjoints are this with different scales.
 template <typename T>
 struct Resample {
   const T* source;
@@ -22,8 +23,8 @@ struct Resample {
   double scale;
 };
 
-/// A is what T is accumulated in. x, y (pixels, channels); bias (channels) or null; r (pixels). Pixels are rows of
-/// `width`; skip.source may be null.
+/// A is what T is accumulated in. x, y (pixels, channels); bias (channels) or null; r (pixels). Pixels are
+/// rows of `width`; skip.source may be null.
 template <typename T, typename A>
 struct NormActForward {
   const T* x;

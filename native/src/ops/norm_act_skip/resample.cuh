@@ -6,8 +6,8 @@
 
 namespace san::ops::cuda {
 
-/// V channels from c on, by the channel rule without its scale, of a pixel at p; those of two to one and one to
-/// two by vectors, since most blocks have them.
+/// V channels from c on, by the channel rule without its scale, of a pixel at p; those of two to one and one
+/// to two by vectors, since most blocks have them.
 template <int V, typename T>
 SAN_DEVICE Pack<Accumulator<T>, V> match_channels(const T* p, int64_t c, int64_t from, int64_t to) {
   Pack<Accumulator<T>, V> out;
@@ -46,7 +46,8 @@ SAN_DEVICE Pack<Accumulator<T>, V> resample(const Resample<T>& s, int64_t row, u
   using A = Accumulator<T>;
   Pack<A, V> out;
   if (s.nearest) {
-    const int64_t from_row = s.stride == 1 ? row : static_cast<int64_t>(static_cast<uint64_t>(row) / s.stride);
+    const int64_t from_row =
+        s.stride == 1 ? row : static_cast<int64_t>(static_cast<uint64_t>(row) / s.stride);
     out = match_channels<V>(s.source + (from_row * s.width + column / s.stride) * s.from, c, s.from, s.to);
   } else {
     SAN_UNROLL

@@ -8,6 +8,10 @@
 #include "ops/reference.h"
 #include "ops/tensors.h"
 
+#if defined(SAN_NATIVE_CUDA)
+#include "ops/norm_act_skip/norm_act_skip_cuda.h"
+#endif
+
 namespace san::ops {
 namespace {
 
@@ -52,12 +56,12 @@ SAN_CLONES void add_groups(const T* x, A* out, int64_t width, int64_t stride, in
     }
 }
 
-/// The channel rule's adjoint: g (from) -> d (to), times scale.
-template <typename A, typename T>
-SAN_CLONES void match_adjoint(const A* g, T* d, int64_t pixels, int64_t from, int64_t to, A scale) {
+/// The channel rule's adjoint: g (from) -> d (to), times scale; computed in A.
+template <typename A, typename G, typename T>
+SAN_CLONES void match_adjoint(const G* g, T* d, int64_t pixels, int64_t from, int64_t to, A scale) {
   if (from == to) {
 #pragma omp simd
-    for (int64_t i = 0; i < pixels * to; ++i) d[i] = static_cast<T>(g[i] * scale);
+    for (int64_t i = 0; i < pixels * to; ++i) d[i] = static_cast<T>(static_cast<A>(g[i]) * scale);
     return;
   }
   const int64_t group = from > to ? from / to : to / from;
@@ -66,12 +70,12 @@ SAN_CLONES void match_adjoint(const A* g, T* d, int64_t pixels, int64_t from, in
     if (from > to) {
       for (int64_t i = 0; i < to; ++i) {
         A sum = 0;
-        for (int64_t j = 0; j < group; ++j) sum += g[i * group + j];
+        for (int64_t j = 0; j < group; ++j) sum += static_cast<A>(g[i * group + j]);
         d[i] = static_cast<T>(sum * scale);
       }
     } else {
       for (int64_t i = 0; i < from; ++i)
-        for (int64_t j = 0; j < group; ++j) d[i * group + j] = static_cast<T>(g[i] * share);
+        for (int64_t j = 0; j < group; ++j) d[i * group + j] = static_cast<T>(static_cast<A>(g[i]) * share);
     }
   }
 }
@@ -132,29 +136,33 @@ template void add_skip_row(const SkipShape&, const at::BFloat16*, at::BFloat16*,
 
 at::Tensor skip_gradient(const at::Tensor& g, at::IntArrayRef sizes) {
   if (g.sizes() == sizes) return g;
+#if defined(SAN_NATIVE_CUDA)
+  if (g.is_cuda()) return cuda::skip_gradient(g, sizes);
+#endif
   Tensor d = empty_channels_last(sizes, g);
   const SkipShape s = skip_shape(d, g);
   const int64_t channels = g.size(1), width = g.size(3);
-  AT_DISPATCH_FLOATING_TYPES(g.scalar_type(), "skip_gradient", [&] {
+  AT_DISPATCH_FLOATING_TYPES_AND(at::kBFloat16, g.scalar_type(), "skip_gradient", [&] {
+    using A = at::opmath_type<scalar_t>;
     const auto* gp = g.const_data_ptr<scalar_t>();
     auto* dp = d.mutable_data_ptr<scalar_t>();
     const int64_t row_size = s.width * s.channels;
     over_rows(sizes[0] * s.height, row_size, [&](int64_t first, int64_t count) {
-      std::vector<scalar_t> sums(static_cast<size_t>(s.width * channels));
+      std::vector<A> sums(static_cast<size_t>(s.width * channels));
       for (int64_t row = first; row < first + count; ++row) {
         scalar_t* out = dp + row * row_size;
         if (s.up) {
-          std::fill(sums.begin(), sums.end(), scalar_t(0));
+          std::fill(sums.begin(), sums.end(), A(0));
           for (int64_t k = 0; k < s.stride; ++k)
-            add_groups<scalar_t, scalar_t>(gp + (row * s.stride + k) * width * channels, sums.data(), s.width,
-                                           s.stride, channels);
-          match_adjoint<scalar_t, scalar_t>(sums.data(), out, s.width, channels, s.channels, scalar_t(1));
+            add_groups<scalar_t, A>(gp + (row * s.stride + k) * width * channels, sums.data(), s.width,
+                                    s.stride, channels);
+          match_adjoint<A>(sums.data(), out, s.width, channels, s.channels, A(1));
           continue;
         }
-        const scalar_t share = scalar_t(1) / static_cast<scalar_t>(s.stride * s.stride);
+        const A share = A(1) / static_cast<A>(s.stride * s.stride);
         const scalar_t* source = gp + row / s.stride * width * channels;
         for (int64_t x = 0; x < width; ++x, source += channels) {
-          match_adjoint<scalar_t, scalar_t>(source, out, 1, channels, s.channels, share);
+          match_adjoint<A>(source, out, 1, channels, s.channels, share);
           const scalar_t* made = out;
           out += s.channels;
           for (int64_t k = 1; k < s.stride; ++k, out += s.channels) std::copy_n(made, s.channels, out);
