@@ -1,0 +1,137 @@
+"""Trains one peer and leaves its pictures in a folder, to be measured by `npm run quality`. Goes on where it stopped.
+
+OUT/progress.jsonl          a line at each measuring point: images seen, seconds of training, losses, files
+OUT/samples-IMAGES.npy      uint8 (N, S, S, C), from latents that are the same at each point
+OUT/reconstructions-IMAGES.npy  what the autoencoders make of --real
+OUT/state.pt                networks, optimizers and random numbers
+"""
+import argparse
+import json
+import time
+from pathlib import Path
+
+import numpy
+import torch
+
+from autoencoders import SoftIntroVae, Swae
+from files import read_images, save_images, write_whole
+from gans import Dcgan, WganGp
+
+PEERS = {"dcgan": Dcgan, "wgan-gp": WganGp, "swae": Swae, "soft-intro-vae": SoftIntroVae}
+BLOCK = 250
+
+
+def parameters_of(model):
+    return sum(p.numel() for p in model.parameters())
+
+
+def sized(peer, size, channels, parameters):
+    """The width at which the peer comes closest to so many parameters in all."""
+    with torch.device("meta"):
+        count = {width: parameters_of(peer(size, channels, width)) for width in range(4, 129)}
+    return min(count, key=lambda width: abs(count[width] - parameters))
+
+
+class Batches:
+    """Rows in a new order each epoch, the same for a seed; as SAN's, no augmentation."""
+
+    def __init__(self, images, batch, seed):
+        self.images, self.batch = images, batch
+        self.numbers = torch.Generator().manual_seed(seed)
+        self.order = torch.empty(0, dtype=torch.long)
+        self.seen = 0
+
+    def __call__(self):
+        if len(self.order) < self.batch:
+            self.order = torch.randperm(len(self.images), generator=self.numbers)
+        index, self.order = self.order[: self.batch], self.order[self.batch :]
+        self.seen += self.batch
+        return pixels(self.images[index.numpy()])
+
+    def state(self):
+        return {"numbers": self.numbers.get_state(), "order": self.order, "seen": self.seen}
+
+    def restore(self, state):
+        self.numbers.set_state(state["numbers"])
+        self.order, self.seen = state["order"], state["seen"]
+
+
+def pixels(images):
+    """uint8 (N, S, S, C) -> (N, C, S, S) in [-1, 1]"""
+    return torch.from_numpy(images).permute(0, 3, 1, 2).float() / 127.5 - 1
+
+
+def to_bytes(images):
+    return (images.clamp(-1, 1) * 127.5 + 127.5).round().to(torch.uint8).permute(0, 2, 3, 1).numpy()
+
+
+@torch.inference_mode()
+def pictures(function, inputs):
+    return numpy.concatenate([to_bytes(function(block)) for block in inputs.split(BLOCK)])
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--peer", choices=PEERS, required=True)
+    parser.add_argument("--data", required=True, help=".npy of uint8 images, from `san-native prepare`")
+    parser.add_argument("--out", required=True)
+    parser.add_argument("--parameters", type=int, required=True, help="of both networks together")
+    parser.add_argument("--images", type=int, required=True, help="to be seen in all")
+    parser.add_argument("--points", type=int, default=4, help="measuring points, evenly spread")
+    parser.add_argument("--samples", type=int, default=2000, help="at each of them")
+    parser.add_argument("--real", help=".npy of images to reconstruct at each of them")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--threads", type=int, default=1)
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    torch.manual_seed(options.seed)
+    images = read_images(options.data)
+    size, channels = images.shape[1], images.shape[3]
+    peer = PEERS[options.peer]
+    width = sized(peer, size, channels, options.parameters)
+    model = peer(size, channels, width)
+    batches = Batches(images, min(model.batch, len(images)), options.seed)
+    fixed = model.latents(options.samples, torch.Generator().manual_seed(options.seed))
+    out = Path(options.out)
+    out.mkdir(parents=True, exist_ok=True)
+    state, progress = out / "state.pt", out / "progress.jsonl"
+    points = [round(options.images * (i + 1) / options.points) for i in range(options.points)]
+    lines, seconds, cpu_seconds = [], 0.0, 0.0
+    if state.exists():
+        saved = torch.load(state, weights_only=True)
+        model.load_state_dict(saved["model"])
+        for optimizer, values in zip(model.optimizers, saved["optimizers"]):
+            optimizer.load_state_dict(values)
+        batches.restore(saved["batches"])
+        torch.set_rng_state(saved["numbers"])
+        lines = saved["lines"]
+        seconds, cpu_seconds = lines[-1]["seconds"], lines[-1]["cpuSeconds"]
+
+    facts = {"peer": options.peer, "parameters": parameters_of(model), "width": width, "batch": batches.batch,
+             "torch": torch.__version__, "threads": options.threads}
+    for point in (p for p in points if p > batches.seen):
+        begin, cpu_begin = time.perf_counter(), time.process_time()
+        model.train()
+        while batches.seen < point:
+            losses = model.step(batches)
+        seconds += time.perf_counter() - begin
+        cpu_seconds += time.process_time() - cpu_begin
+        model.eval()
+        samples = f"samples-{point}.npy"
+        save_images(out / samples, pictures(model.generate, fixed))
+        line = {**facts, "images": batches.seen, "seconds": seconds, "cpuSeconds": cpu_seconds, "losses": losses,
+                "samples": samples}
+        if options.real and model.reconstructs:
+            line["reconstructions"] = f"reconstructions-{point}.npy"
+            save_images(out / line["reconstructions"], pictures(model.reconstruct, pixels(read_images(options.real)[:])))
+        lines.append(line)
+        text = "".join(json.dumps(line) + "\n" for line in lines)
+        write_whole(progress, lambda path: path.write_text(text))
+        write_whole(state, lambda path: torch.save({
+            "model": model.state_dict(), "optimizers": [o.state_dict() for o in model.optimizers],
+            "batches": batches.state(), "numbers": torch.get_rng_state(), "lines": lines}, path))
+        print(json.dumps(line), flush=True)
+
+
+if __name__ == "__main__":
+    main()
