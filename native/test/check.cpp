@@ -101,6 +101,7 @@ int main() {
   ado_gate_tests();
   attention_tests();
   feed_tests();
+  finite_tests();
   caching_allocator_tests();
 #if !defined(SAN_NATIVE_CUDA)
   cuda_emulation_tests();

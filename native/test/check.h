@@ -36,6 +36,7 @@ void assignment_tests();
 void ado_gate_tests();
 void attention_tests();
 void feed_tests();
+void finite_tests();
 void caching_allocator_tests();
 void cuda_emulation_tests();
 void emit_cuda_tests();

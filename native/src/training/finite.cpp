@@ -30,14 +30,29 @@ bool is_finite(const at::Tensor& values) {
 
 }  // namespace
 
+int32_t fault_of(Net net, size_t k, const ParameterStore& parameters) {
+  const size_t before = net == Net::generator ? 0 : parameters.indices(Net::generator).size();
+  return static_cast<int32_t>(kLossNames.size() + before + k);
+}
+
+std::string name_of_fault(int32_t fault, const ParameterStore& parameters) {
+  if (fault == kAllFinite) return {};
+  auto number = static_cast<size_t>(fault);
+  if (number < kLossNames.size()) return std::string("loss ") + kLossNames[number];
+  number -= kLossNames.size();
+  const size_t of_generator = parameters.indices(Net::generator).size();
+  const Net net = number < of_generator ? Net::generator : Net::reverser;
+  if (net == Net::reverser) number -= of_generator;
+  return "gradient of " + parameters.spec(parameters.indices(net)[number]).name + " in the " + name_of(net);
+}
+
 std::string first_not_finite(const StepResult& result, const ParameterStore& parameters) {
   for (size_t i = 0; i < result.losses.size(); ++i)
-    if (!std::isfinite(result.losses[i])) return std::string("loss ") + kLossNames[i];
+    if (!std::isfinite(result.losses[i])) return name_of_fault(static_cast<int32_t>(i), parameters);
   for (const Net net : {Net::generator, Net::reverser}) {
     const auto& gradients = net == Net::generator ? result.generator_gradients : result.reverser_gradients;
     for (size_t k = 0; k < gradients.size(); ++k)
-      if (!is_finite(gradients[k]))
-        return "gradient of " + parameters.spec(parameters.indices(net)[k]).name + " in the " + name_of(net);
+      if (!is_finite(gradients[k])) return name_of_fault(fault_of(net, k, parameters), parameters);
   }
   return {};
 }

@@ -6,16 +6,12 @@
 #include <cmath>
 
 #include "ops/shared_step/shared_step.h"
+#include "training/memory_order.h"
+#ifdef SAN_NATIVE_CUDA
+#include "training/device_step.h"
+#endif
 
 namespace san {
-namespace {
-
-/// A gradient in the memory order of its parameter: the update runs over memory, not over indices.
-at::Tensor in_order(const at::Tensor& gradient) {
-  return gradient.dim() == 4 ? gradient.contiguous(at::MemoryFormat::ChannelsLast) : gradient.contiguous();
-}
-
-}  // namespace
 
 Optimizer::Optimizer(const OptimizerConfig& config, const ParameterStore& parameters)
     : config_(config),
@@ -34,9 +30,9 @@ void Optimizer::step(const ParameterStore& parameters, const std::vector<at::Ten
                      const StepRates& rates) {
   std::vector<at::Tensor> from_generator(parameters.size()), from_reverser(parameters.size());
   for (size_t k = 0; k < generator_gradients.size(); ++k)
-    from_generator[parameters.indices(Net::generator)[k]] = in_order(generator_gradients[k]);
+    from_generator[parameters.indices(Net::generator)[k]] = in_memory_order(generator_gradients[k]);
   for (size_t k = 0; k < reverser_gradients.size(); ++k)
-    from_reverser[parameters.indices(Net::reverser)[k]] = in_order(reverser_gradients[k]);
+    from_reverser[parameters.indices(Net::reverser)[k]] = in_memory_order(reverser_gradients[k]);
 
   const auto t = static_cast<double>(step);
   for (size_t i = 0; i < parameters.size(); ++i) {
@@ -77,5 +73,12 @@ void Optimizer::step(const ParameterStore& parameters, const std::vector<at::Ten
     });
   }
 }
+
+#ifdef SAN_NATIVE_CUDA
+DeviceStep& Optimizer::on_device(const ParameterStore& parameters) {
+  if (!device_) device_ = std::make_shared<DeviceStep>(config_, parameters, *this);
+  return *device_;
+}
+#endif
 
 }  // namespace san
