@@ -98,7 +98,7 @@ async function dependenciesMatch() {
   });
 }
 
-const SOURCE_FOLDERS = ['lib', 'test', 'bench', 'examples'];
+const SOURCE_FOLDERS = ['lib', 'test', 'bench', 'quality', 'examples'];
 
 async function sources() {
   const found = [];

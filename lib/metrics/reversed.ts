@@ -55,7 +55,8 @@ export async function measureReversed(
   };
 }
 
-function squaredError(a: Uint8Array, b: Uint8Array): number {
+/** Sum over all 8-bit values. */
+export function squaredError(a: Uint8Array, b: Uint8Array): number {
   let sum = 0;
   for (let i = 0; i < a.length; i++) sum += ((a[i] as number) - (b[i] as number)) ** 2;
   return sum;
