@@ -1,5 +1,5 @@
 import type { ArgumentsCamelCase, CommandModule, Options } from 'yargs';
-import { LARGER_IS_BETTER } from '../config/schema.js';
+import { LARGER_IS_BETTER, ONE_IS_BEST } from '../config/schema.js';
 import { type EvaluateOptions, type Evaluation, evaluate } from '../metrics/evaluate.js';
 import { configFlags, configFromFlags, toNumber } from './flags.js';
 import { longWork } from './long-work.js';
@@ -83,8 +83,8 @@ function table(evaluation: Omit<Evaluation, 'damaged' | 'skipped'>): string {
   const width = (key: 'name' | 'value') => Math.max(...rows.map((row) => row[key].length));
   const [nameWidth, valueWidth] = [width('name'), width('value')];
   const lines = rows.map(({ name, value }) => {
-    const better = LARGER_IS_BETTER.has(name) ? 'higher is better' : 'lower is better';
-    return `${name.padEnd(nameWidth)}  ${value.padStart(valueWidth)}  ${better}`;
+    const better = ONE_IS_BEST.has(name) ? '1' : LARGER_IS_BETTER.has(name) ? 'higher' : 'lower';
+    return `${name.padEnd(nameWidth)}  ${value.padStart(valueWidth)}  ${better} is better`;
   });
   lines.push(
     `${generatedCount} generated and ${realCount} real images, seed ${seed}, step ${step}, ${checkpoint}`,

@@ -20,6 +20,8 @@ const METRIC_LABELS: Record<MetricName, string> = {
   swd: 'swd',
   precision: 'precision',
   recall: 'recall',
+  diversity: 'diversity',
+  sharpness: 'sharpness',
   reconstruction: 'reconstruction',
   latentMean: 'z mean',
   latentVariance: 'z var',

@@ -25,6 +25,8 @@ const course = (description: string) =>
 /** Numbers that a run measures besides its losses: lib/metrics says what each is. */
 export const METRIC_NAMES = [
   'swd',
+  'diversity',
+  'sharpness',
   'reconstruction',
   'latentMean',
   'latentVariance',
@@ -36,7 +38,14 @@ export const METRIC_NAMES = [
 ] as const;
 export type MetricName = (typeof METRIC_NAMES)[number];
 /** Of these a larger value is a better one. */
-export const LARGER_IS_BETTER: ReadonlySet<string> = new Set<MetricName>(['precision', 'recall']);
+export const LARGER_IS_BETTER: ReadonlySet<string> = new Set<MetricName>([
+  'diversity',
+  'sharpness',
+  'precision',
+  'recall',
+]);
+/** Of these the best value is that of real images; below it more is better. */
+export const ONE_IS_BEST: ReadonlySet<string> = new Set<MetricName>(['diversity', 'sharpness']);
 
 const imageKeys = {
   imageSize: whole(4, 1024).default(32).describe('Width and height of the images in pixels'),
@@ -247,7 +256,15 @@ const metricKeys = {
     .describe('Steps between two evaluations of the metrics; 0 for none'),
   metrics: z
     .array(z.enum(METRIC_NAMES))
-    .default(['swd', 'reconstruction', 'latentMean', 'latentVariance', 'latentCovariance'])
+    .default([
+      'swd',
+      'diversity',
+      'sharpness',
+      'reconstruction',
+      'latentMean',
+      'latentVariance',
+      'latentCovariance',
+    ])
     .describe('What is measured; fd, kid, precision and recall need an extractor')
     .meta({ expected: `a list of ${METRIC_NAMES.join(', ')}` }),
   metricCount: whole(2, 1e7)

@@ -21,6 +21,8 @@ const SWD_SIZE = 16;
 /** Fewest images, of either kind, that each metric is defined for; the third neighbour takes four of them. */
 const FEWEST: Record<MetricName, number> = {
   swd: 1,
+  diversity: 2,
+  sharpness: 1,
   reconstruction: 1,
   latentMean: 2,
   latentVariance: 2,
@@ -31,6 +33,8 @@ const FEWEST: Record<MetricName, number> = {
   recall: 4,
 };
 
+/** Metrics that look at the generated images' pixels, of as many as there are real ones. */
+export const PIXEL_METRICS: ReadonlySet<MetricName> = new Set(['swd', 'diversity', 'sharpness']);
 const FEATURE_METRICS: ReadonlySet<MetricName> = new Set(['fd', 'kid', 'precision', 'recall']);
 /** Whether a metric compares features, which an extractor gives. */
 export const needsExtractor = (name: MetricName): boolean => FEATURE_METRICS.has(name);

@@ -33,7 +33,7 @@ export interface Evaluation {
   count: number;
   /** Real images that were measured: all where there are fewer. */
   realCount: number;
-  /** Images that were generated: 0 where no metric looks at them, realCount where only swd does. */
+  /** Images that were generated: 0 where no metric looks at them, realCount where only their pixels are compared. */
   generatedCount: number;
   seed: number;
   /** The checkpoint file, and the training steps behind it. */

@@ -5,7 +5,13 @@ import { spread } from '../generation/grid.js';
 import type { Addon, FeatureBatch, ImageBatch } from '../native.js';
 
 import type { MeasureControl } from './blocks.js';
-import { type MetricConfig, needsExtractor, requireEnoughImages, requireMeasurable } from './catalogue.js';
+import {
+  type MetricConfig,
+  needsExtractor,
+  PIXEL_METRICS,
+  requireEnoughImages,
+  requireMeasurable,
+} from './catalogue.js';
 import { FeatureExtractor } from './features.js';
 import { isOfGenerated, measureGenerated } from './generated.js';
 import { isOfReversed, measureReversed } from './reversed.js';
@@ -24,8 +30,7 @@ export interface EvaluatorOptions extends MeasureControl {
 
 /**
  * Made once for a run: it chooses up to metricCount real images, evenly spread over those given, loads the extractor and
- * takes the real images' features, or finds them in the cache. The generated images are metricCount (for swd as many
- * as there are real ones) from index 2^32 of the settings' seed on: the same latents each time, and none that a sample
+ * takes the real images' features, or finds them in the cache. The generated images are metricCount (where only pixels are compared, as many as there are real ones) from index 2^32 of the settings' seed on: the same latents each time, and none that a sample
  * grid shows. Holds native memory until dispose() when there is an extractor.
  */
 export class Evaluator {
@@ -49,7 +54,11 @@ export class Evaluator {
     this.real = real;
     this.realCount = real.shape[0];
     this.wanted = new Set(config.metrics);
-    this.generatedCount = compared ? config.metricCount : this.wanted.has('swd') ? this.realCount : 0;
+    this.generatedCount = compared
+      ? config.metricCount
+      : [...this.wanted].some((name) => PIXEL_METRICS.has(name))
+        ? this.realCount
+        : 0;
     this.compared = compared;
   }
 

@@ -2,8 +2,9 @@
 import type { MetricName } from '../config/schema.js';
 import type { Addon, FeatureBatch, ImageBatch } from '../native.js';
 import { inBlocks, type MeasureControl } from './blocks.js';
-import { needsExtractor } from './catalogue.js';
+import { needsExtractor, PIXEL_METRICS } from './catalogue.js';
 import type { FeatureExtractor } from './features.js';
+import { diversity, sharpness } from './pixels.js';
 import type { MetricValues, Sampler } from './sampler.js';
 
 /**
@@ -13,7 +14,7 @@ import type { MetricValues, Sampler } from './sampler.js';
 export const FIRST_INDEX = 2 ** 32;
 
 /** Whether a metric is measured here. */
-export const isOfGenerated = (name: MetricName): boolean => name === 'swd' || needsExtractor(name);
+export const isOfGenerated = (name: MetricName): boolean => PIXEL_METRICS.has(name) || needsExtractor(name);
 
 interface Generated {
   addon: Addon;
@@ -22,7 +23,7 @@ interface Generated {
   real: ImageBatch;
   wanted: ReadonlySet<MetricName>;
   seed: number;
-  /** Images to generate; at least N. For swd the first N are taken. */
+  /** Images to generate; at least N. Of pixels the first N are compared. */
   count: number;
   /** There when a metric wants features. */
   compared?: { extractor: FeatureExtractor; real: FeatureBatch } | undefined;
@@ -33,7 +34,9 @@ export async function measureGenerated(
   control: MeasureControl,
 ): Promise<MetricValues> {
   const [, ...itemShape] = real.shape;
-  const kept = wanted.has('swd') ? new Uint8Array(real.data.length) : new Uint8Array(0);
+  const kept = [...wanted].some((name) => PIXEL_METRICS.has(name))
+    ? new Uint8Array(real.data.length)
+    : new Uint8Array(0);
   const features = compared?.extractor.collect(count);
   let offset = 0;
   await inBlocks('drawing images', [count, ...itemShape], control, async (start, length) => {
@@ -50,13 +53,15 @@ export async function measureGenerated(
     onProgress?.(`computing ${name}`, 0, 1);
     await work();
   };
+  const fake: ImageBatch = { data: kept, shape: real.shape };
   if (wanted.has('swd')) {
     await compute('swd', async () => {
-      const fake: ImageBatch = { data: kept, shape: real.shape };
       const levels = await addon.slicedWasserstein({ real, fake, seed });
       values.swd = levels.reduce((sum, { distance }) => sum + distance, 0) / levels.length;
     });
   }
+  if (wanted.has('diversity')) values.diversity = diversity(fake, real);
+  if (wanted.has('sharpness')) values.sharpness = sharpness(fake, real);
   if (compared === undefined || features === undefined) return values;
   const batches = { real: compared.real, fake: features.batch() };
   if (wanted.has('fd')) {

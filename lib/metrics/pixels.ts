@@ -6,14 +6,18 @@ import type { ImageBatch } from '../native.js';
  * images are alike, 1 when they differ as much as real ones. Batches [N, S, S, C] of at least two images of one shape.
  */
 export const diversity = (fake: ImageBatch, real: ImageBatch): number =>
-  Math.sqrt(pairDistance(fake) / pairDistance(real));
+  Math.sqrt(ratio(pairDistance(fake), pairDistance(real)));
 
 /**
  * Mean square of the pixels' Laplacian in generated images over that in real ones: below 1 they are blurred, above 1
  * they are noisy. Images of at least 3 pixels.
  */
 export const sharpness = (fake: ImageBatch, real: ImageBatch): number =>
-  laplacianEnergy(fake) / laplacianEnergy(real);
+  ratio(laplacianEnergy(fake), laplacianEnergy(real));
+
+/** Far below one step of an 8-bit value: real images that are all alike, or flat, give 1 for such generated ones. */
+const NOTHING = 1e-9;
+const ratio = (fake: number, real: number): number => (fake + NOTHING) / (real + NOTHING);
 
 /** Mean squared distance per pixel of two different images; that of all pairs follows from the pixels' variances. */
 function pairDistance({ data, shape: [count, ...image] }: ImageBatch): number {

@@ -4,6 +4,7 @@ import type { Config } from '../config/schema.js';
 import { writeFileAtomic } from '../files.js';
 import type { Addon, ImageBatch, NativeTrainer } from '../native.js';
 import { readSessions, type Session } from './environment.js';
+import type { Looks } from './looks.js';
 import { lossCurve } from './loss-curve.js';
 import type { LossHistory } from './loss-history.js';
 import { type MetricPoint, metricCurves } from './metric-curves.js';
@@ -51,6 +52,11 @@ export class Artifacts {
   /** Path of the latest sample grid; undefined before the first. So with the others. */
   get samples(): string | undefined {
     return this.paths.samples;
+  }
+
+  /** Of the latest sample grid. */
+  get looks(): Looks | undefined {
+    return this.pictures.looks;
   }
 
   get lossCurve(): string | undefined {
@@ -112,6 +118,7 @@ export class Artifacts {
       state: { ...state, images: state.step * config.batchSize },
       losses: history.points,
       metrics,
+      looks: this.looks,
       pictures: { ...this.shown, real: this.real, course: await this.thumbnails.upTo(state.step) },
       config,
       sessions: this.sessions,

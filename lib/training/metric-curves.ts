@@ -1,4 +1,4 @@
-import { LARGER_IS_BETTER, type MetricName } from '../config/schema.js';
+import { LARGER_IS_BETTER, type MetricName, ONE_IS_BEST } from '../config/schema.js';
 import type { Series } from './chart.js';
 import { type Panel, panelSheet } from './panel.js';
 import type { Point } from './smoothing.js';
@@ -13,6 +13,10 @@ export interface MetricPoint {
 /** Metrics of one kind, on one scale. */
 const KINDS: { title: string; labels: Partial<Record<MetricName, string>> }[] = [
   { title: 'Sliced Wasserstein distance', labels: { swd: 'SWD' } },
+  {
+    title: 'Diversity and sharpness of real images',
+    labels: { diversity: 'diversity', sharpness: 'sharpness' },
+  },
   { title: 'Reconstruction error', labels: { reconstruction: 'error' } },
   {
     title: 'Latents against the prior',
@@ -49,7 +53,8 @@ export function metricPanels(points: readonly MetricPoint[]): Panel[] {
       const style = COLOURS[i] as (typeof COLOURS)[number];
       return raw.length === 0 ? [] : [{ ...style, label: labels[metric] as string, raw }];
     });
-    const better = names.some((name) => LARGER_IS_BETTER.has(name)) ? 'higher' : 'lower';
+    const has = (set: ReadonlySet<string>) => names.some((name) => set.has(name));
+    const better = has(ONE_IS_BEST) ? '1' : has(LARGER_IS_BETTER) ? 'higher' : 'lower';
     return series.length === 0 ? [] : [{ title, note: `${better} is better`, series }];
   });
 }

@@ -3,6 +3,7 @@ import type { Config } from '../config/schema.js';
 import { encodeGrid, rowOverRow, spread } from '../generation/grid.js';
 import { interpolate } from '../generation/interpolate.js';
 import type { Addon, ImageBatch, LatentBatch, NativeTrainer } from '../native.js';
+import { type Looks, looksOf } from './looks.js';
 
 /** Real images that are reconstructed, at most. */
 export const RECONSTRUCTED = 24;
@@ -31,6 +32,7 @@ export class Pictures {
   private readonly images: ImageBatch;
   /** Ways between images 0 and 1, 2 and 3 ... of the sample grid. */
   private readonly latents: LatentBatch;
+  private latestLooks: Looks | undefined;
 
   constructor({ trainer, addon, config, images }: PicturesOptions) {
     this.trainer = trainer;
@@ -39,6 +41,11 @@ export class Pictures {
     const { seed, latentChannels, latentSize } = config;
     const ends = addon.latents({ seed, count: 2 * INTERPOLATION_ROWS, latentChannels, latentSize });
     this.latents = interpolate(everyOther(ends, 0), everyOther(ends, 1), INTERPOLATION_COLUMNS);
+  }
+
+  /** Of the latest sample grid, against the images that are reconstructed. */
+  get looks(): Looks | undefined {
+    return this.latestLooks;
   }
 
   /** One after the other. Rejects with NativeError. */
@@ -51,7 +58,9 @@ export class Pictures {
   /** What `generate` draws with the run's seed. */
   private async samples(): Promise<Buffer> {
     const { seed, sampleCount } = this.config;
-    return encodeGrid(await this.trainer.generate({ seed, count: sampleCount }));
+    const images = await this.trainer.generate({ seed, count: sampleCount });
+    this.latestLooks = looksOf(images, this.images);
+    return encodeGrid(images);
   }
 
   /** Rows of real images, each over the row of what becomes of them by R and then G. */

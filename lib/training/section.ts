@@ -6,6 +6,7 @@ import { CheckpointWriter } from './checkpoint-writer.js';
 import { ChunkSizer } from './chunk-sizer.js';
 import type { Failure, Guard } from './guard.js';
 import { libtorchNotes } from './log.js';
+import { complaints } from './looks.js';
 import type { LoopOptions } from './loop.js';
 import { meanLosses } from './loss-history.js';
 import { MetricsFile } from './metrics-file.js';
@@ -257,11 +258,11 @@ export class Section {
     }
   }
 
-  private draw(stopped?: EndTick['stopped']): Promise<string[]> {
+  private async draw(stopped?: EndTick['stopped']): Promise<string[]> {
     const { history, metrics } = this.parts.log;
     const { step, rate: imagesPerSecond, skipped } = this;
-    const { seconds, warnings } = this.options;
-    return this.artifacts.draw({
+    const { seconds, warnings, config } = this.options;
+    const wrote = await this.artifacts.draw({
       step,
       history,
       metrics,
@@ -271,6 +272,10 @@ export class Section {
       warnings: warnings.all,
       stopped,
     });
+    const { looks } = this.artifacts;
+    const found = looks === undefined ? [] : complaints(looks, step, config.steps);
+    for (const { kind, message } of found) warnings.repeat(kind, message);
+    return wrote;
   }
 
   /** Steps until something has to be written or judged: a chunk never runs past that. */

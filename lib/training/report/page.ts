@@ -2,6 +2,7 @@
 import type { Config } from '../../config/schema.js';
 import { duration } from '../../setup/progress.js';
 import type { Session } from '../environment.js';
+import { complaints, type Looks } from '../looks.js';
 import { lossPanels } from '../loss-curve.js';
 import type { LossPoint } from '../loss-history.js';
 import { type MetricPoint, metricPanels } from '../metric-curves.js';
@@ -42,6 +43,8 @@ export interface ReportContent {
   state: ReportState;
   losses: readonly LossPoint[];
   metrics: readonly MetricPoint[];
+  /** Of the generated images that are shown. */
+  looks?: Looks | undefined;
   pictures: ReportPictures;
   config: Config;
   /** Oldest first. */
@@ -109,11 +112,24 @@ ${warnings.length === 0 ? undefined : html`<div class="warning">Warnings: ${warn
 }
 
 /** What is to be compared stands side by side, at one scale. */
-function comparison({ pictures, state: { step } }: ReportContent): Html {
+/** What of the generated images can be said in numbers. */
+function numbers({ looks, state: { step }, config: { steps } }: ReportContent): Html | undefined {
+  if (looks === undefined) return undefined;
+  const { diversity, sharpness } = looks;
+  return html`<p>Of training images' 1.00 the generated ones have ${diversity.toFixed(2)} in diversity (far below 1: mode collapse) and ${sharpness.toFixed(2)} in sharpness (far below 1: blur; far above: noise).</p>
+${complaints(looks, step, steps).map(({ message }) => html`<p class="warning">At ${message}.</p>`)}`;
+}
+
+function comparison(content: ReportContent): Html {
+  const {
+    pictures,
+    state: { step },
+  } = content;
   const { real, samples, reconstructions, interpolation } = pictures;
   const at = `step ${grouped(step)}`;
   return html`<h2>Real and generated</h2>
 <p class="soft">Generated images that repeat each other where the real ones differ are a sign of mode collapse; soft edges next to sharp real ones are blur.</p>
+${numbers(content)}
 <div class="pair">
 ${figure(real, 'Training images', 'Training images')}
 ${figure(samples, 'Generated images', `Generated, ${at}: the same latents each time`)}

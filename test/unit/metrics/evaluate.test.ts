@@ -52,6 +52,8 @@ describe('evaluate()', () => {
     expect(result).toEqual({
       metrics: {
         swd: 2,
+        diversity: expect.any(Number),
+        sharpness: expect.any(Number),
         reconstruction: expect.any(Number),
         latentMean: 0.1,
         latentVariance: 0.2,
@@ -86,7 +88,7 @@ describe('evaluate()', () => {
       count: 9,
       seed: 3,
     });
-    expect(Object.keys(metrics)).toHaveLength(9);
+    expect(Object.keys(metrics)).toHaveLength(11);
     expect(rest).toMatchObject({ count: 9, generatedCount: 9, realCount: 4, seed: 3 });
     expect(create).toHaveBeenCalledWith({ path: extractor, size: 64, range: [0, 1], threads: 2 });
     expect(network.mock.calls[0]?.[0].threads).toBe(2);

@@ -55,6 +55,7 @@ describe('Evaluator', () => {
   it.each<[MetricName[], string[]]>([
     [[], []],
     [['swd'], ['generate', 'slicedWasserstein']],
+    [['diversity', 'sharpness'], ['generate']],
     [['reconstruction'], ['reverse', 'decode']],
     [['latentMean'], ['reverse', 'latentStatistics']],
     [['fd'], ['generate', 'createExtractor', 'frechetDistance']],

@@ -30,8 +30,13 @@ describe('diversity', () => {
 
   it('is 0 for images that are all alike', () => {
     const one = Array.from({ length: SIZE ** 2 }, (_, i) => 9 * i);
-    expect(diversity(batch([one, one, one]), batch([flat(0), flat(255)]))).toBe(0);
+    expect(diversity(batch([one, one, one]), batch([flat(0), flat(255)]))).toBeCloseTo(0);
   });
+});
+
+it('is 1 where neither kind has any', () => {
+  expect(diversity(batch([flat(7), flat(7)]), batch([flat(3), flat(3)]))).toBe(1);
+  expect(sharpness(batch([flat(7)]), batch([flat(3)]))).toBe(1);
 });
 
 describe('sharpness', () => {
@@ -44,13 +49,13 @@ describe('sharpness', () => {
 
   it('is 0 for a slope, which has none', () => {
     const slope = Array.from({ length: SIZE ** 2 }, (_, i) => 10 * (i % SIZE) + 7 * Math.floor(i / SIZE));
-    expect(sharpness(batch([slope]), batch([checks]))).toBe(0);
+    expect(sharpness(batch([slope]), batch([checks]))).toBeCloseTo(0);
   });
 
   it('does not mix channels', () => {
     const colour = (a: number, b: number, c: number) =>
       Array.from({ length: SIZE ** 2 }, () => [a, b, c]).flat();
     const textured = colour(1, 2, 3).map((v, i) => v + (Math.floor(i / 3) % 2) * 40);
-    expect(sharpness(batch([colour(0, 200, 30)], 3), batch([textured], 3))).toBe(0);
+    expect(sharpness(batch([colour(0, 200, 30)], 3), batch([textured], 3))).toBeCloseTo(0);
   });
 });
