@@ -121,6 +121,8 @@ describe('a resumed run', () => {
     const ticks = await ticksOf({ resume: true });
     expect(ticks.filter(({ type }) => type === 'note')).toEqual([
       { type: 'note', level: 'warning', message: expect.stringContaining(damaged) },
+      // Pictures of the fake addon are nearly alike.
+      { type: 'note', level: 'warning', message: expect.stringContaining('mode collapse') },
     ]);
     expect(await checkpoints()).not.toContain('step-000999.safetensors');
   });
