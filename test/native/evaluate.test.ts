@@ -9,7 +9,15 @@ import { type Outcome, root, runNode } from './support.js';
 /** Gives the means of the three colours. */
 const tiny = join(root, 'test/native/data/extractor.pt');
 const small = '--image-size 16 --widths 16,16,8,8,8,4,4 --batch-size 4 --sample-count 4'.split(' ');
-const names = ['swd', 'diversity', 'sharpness', 'reconstruction', 'latentMean', 'latentVariance', 'latentCovariance'];
+const names = [
+  'swd',
+  'diversity',
+  'sharpness',
+  'reconstruction',
+  'latentMean',
+  'latentVariance',
+  'latentCovariance',
+];
 let folder = '';
 
 /** Runs the command line in a process of its own, with a cache folder of its own. */
