@@ -4,6 +4,7 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 
 #include "san/cancelled.h"
@@ -18,13 +19,24 @@ namespace san {
 at::Tensor sample_latents(const ModelConfig& config, uint64_t seed, uint64_t first, int64_t count,
                           std::optional<double> truncation = {});
 
-/// Generator and reverser without gradients, run in batches of one fixed size, so that an image does not
-/// depend on the batch it is asked for in.
+namespace packed {
+class Network;
+struct Kernels;
+}  // namespace packed
+
+/// What the convolutions of inference multiply; all else is float32, sums included.
+enum class Precision { float32, bfloat16 };
+
+/// Generator and reverser without gradients. An image does not depend on the batch it is asked for in, nor on the
+/// number of threads. For one thread at a time.
 class Inference {
  public:
-  /// `generator` holds the moving average where there is one.
+  /// `generator` holds the moving average where there is one. The parameters must not change any more. Throws where the
+  /// CPU has no instructions for `precision`.
   Inference(const ModelConfig& config, NetworkParameters generator, NetworkParameters reverser,
-            at::ScalarType dtype);
+            at::ScalarType dtype, Precision precision = Precision::float32);
+  ~Inference();
+  Inference(Inference&&) noexcept;
 
   /// float32 (N, Zc, Sz, Sz) -> uint8 (N, S, S, C).
   at::Tensor decode(const at::Tensor& latents, const Cancelled& cancelled = {}) const;
@@ -35,6 +47,9 @@ class Inference {
   ModelConfig config_;
   NetworkParameters generator_, reverser_;
   at::ScalarType dtype_;
+  /// Null where ATen's operations run instead, in batches of one fixed size.
+  const packed::Kernels* kernels_;
+  mutable std::unique_ptr<packed::Network> packed_generator_, packed_reverser_;
 };
 
 }  // namespace san

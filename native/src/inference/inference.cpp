@@ -5,6 +5,8 @@
 
 #include <algorithm>
 
+#include "inference/packed/network.h"
+#include "ops/reference.h"
 #include "profiling/scope.h"
 #include "random/random.h"
 #include "san/error.h"
@@ -19,7 +21,6 @@ constexpr int64_t kBatch = 16;
 /// Applies `f` to blocks of kBatch rows, the last one filled up with zeros, and joins the results.
 template <typename F>
 at::Tensor in_batches(const at::Tensor& rows, const Cancelled& cancelled, const F& f) {
-  const at::NoGradGuard no_grad;
   const profiling::Scope scope("heads and bytes");
   std::vector<at::Tensor> out;
   for (int64_t begin = 0; begin < rows.size(0); begin += kBatch) {
@@ -51,16 +52,42 @@ at::Tensor sample_latents(const ModelConfig& config, uint64_t seed, uint64_t fir
 }
 
 Inference::Inference(const ModelConfig& config, NetworkParameters generator, NetworkParameters reverser,
-                     at::ScalarType dtype)
-    : config_(config), generator_(std::move(generator)), reverser_(std::move(reverser)), dtype_(dtype) {}
+                     at::ScalarType dtype, Precision precision)
+    : config_(config), generator_(std::move(generator)), reverser_(std::move(reverser)), dtype_(dtype) {
+  if (precision == Precision::bfloat16) {
+    kernels_ = packed::bfloat16_kernels();
+    if (kernels_ == nullptr)
+      throw Error(kOptions, "this CPU cannot compute in bfloat16 (avx512_bf16 is missing); use float32", "precision");
+  } else {
+    kernels_ = &packed::float_kernels();
+  }
+  const bool fit = dtype == at::kFloat && generator_.latent.kernel.is_cpu() && packed::supports(config);
+  if (!fit || ops::use_reference()) kernels_ = nullptr;
+}
 
+Inference::~Inference() = default;
+Inference::Inference(Inference&&) noexcept = default;
+
+// Weights are laid out when first needed: many users need one of the two networks alone.
 at::Tensor Inference::decode(const at::Tensor& latents, const Cancelled& cancelled) const {
+  const at::NoGradGuard no_grad;
+  if (kernels_ != nullptr) {
+    if (!packed_generator_)
+      packed_generator_ = std::make_unique<packed::Network>(Net::generator, config_, generator_, *kernels_);
+    return packed_generator_->decode(latents, cancelled);
+  }
   return in_batches(latents, cancelled, [&](const at::Tensor& z) {
     return to_bytes(generate(config_, generator_, z.to(dtype_)));
   });
 }
 
 at::Tensor Inference::encode(const at::Tensor& images, const Cancelled& cancelled) const {
+  const at::NoGradGuard no_grad;
+  if (kernels_ != nullptr) {
+    if (!packed_reverser_)
+      packed_reverser_ = std::make_unique<packed::Network>(Net::reverser, config_, reverser_, *kernels_);
+    return packed_reverser_->encode(images, cancelled);
+  }
   return in_batches(images, cancelled, [&](const at::Tensor& x) {
     return reverse(config_, reverser_, from_bytes(x, dtype_)).to(at::kFloat).contiguous();
   });
