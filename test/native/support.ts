@@ -59,9 +59,16 @@ export interface Outcome {
 }
 
 /** Runs an ES module text in a Node process of its own, with the compiled package at dist/. */
-export function runNode(source: string, { timeout = 60_000 } = {}): Promise<Outcome> {
+export function runNode(
+  source: string,
+  { timeout = 60_000, env = {} }: { timeout?: number; env?: NodeJS.ProcessEnv } = {},
+): Promise<Outcome> {
   return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, ['--input-type=module', '-e', source], { cwd: root, timeout });
+    const child = spawn(process.execPath, ['--input-type=module', '-e', source], {
+      cwd: root,
+      timeout,
+      env: { ...process.env, ...env },
+    });
     let stdout = '';
     let stderr = '';
     child.stdout.on('data', (chunk) => {

@@ -9,6 +9,10 @@ namespace san {
 inline constexpr int kModules = 6;
 inline constexpr int kBlocks = 3;
 
+/// What convolutions and activations are computed in; everything else is float32, or the parameters' float64.
+/// tf32 is a mode of a GPU's multipliers, and fp32 elsewhere.
+enum class Precision { fp32, tf32, bf16 };
+
 /// Architecture of both networks (spec, section 1).
 struct ModelConfig {
   std::array<int64_t, kModules + 1> widths{};

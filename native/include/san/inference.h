@@ -24,17 +24,15 @@ class Network;
 struct Kernels;
 }  // namespace packed
 
-/// What the convolutions of inference multiply; all else is float32, sums included.
-enum class Precision { float32, bfloat16 };
-
-/// Generator and reverser without gradients. An image does not depend on the batch it is asked for in, nor on the
-/// number of threads. For one thread at a time.
+/// Generator and reverser without gradients. An image does not depend on the batch it is asked for in, nor on
+/// the number of threads. For one thread at a time.
 class Inference {
  public:
-  /// `generator` holds the moving average where there is one. The parameters must not change any more. Throws where the
-  /// CPU has no instructions for `precision`.
+  /// `generator` holds the moving average where there is one. The parameters must not change any more. With
+  /// bf16 convolutions multiply bfloat16 numbers, and all else is float32, sums included; throws where the
+  /// CPU cannot.
   Inference(const ModelConfig& config, NetworkParameters generator, NetworkParameters reverser,
-            at::ScalarType dtype, Precision precision = Precision::float32);
+            at::ScalarType dtype, Precision precision = Precision::fp32);
   ~Inference();
   Inference(Inference&&) noexcept;
 

@@ -54,10 +54,12 @@ at::Tensor sample_latents(const ModelConfig& config, uint64_t seed, uint64_t fir
 Inference::Inference(const ModelConfig& config, NetworkParameters generator, NetworkParameters reverser,
                      at::ScalarType dtype, Precision precision)
     : config_(config), generator_(std::move(generator)), reverser_(std::move(reverser)), dtype_(dtype) {
-  if (precision == Precision::bfloat16) {
+  if (precision == Precision::bf16) {
     kernels_ = packed::bfloat16_kernels();
     if (kernels_ == nullptr)
-      throw Error(kOptions, "this CPU cannot compute in bfloat16 (avx512_bf16 is missing); use float32", "precision");
+      throw Error(kOptions,
+                  "this CPU cannot compute with bf16 numbers (it has no avx512_bf16); use precision fp32",
+                  "precision");
   } else {
     kernels_ = &packed::float_kernels();
   }

@@ -33,21 +33,25 @@ Axis axis_of(Reach reach, int64_t phase) {
 class Rows {
  public:
   Rows(const Kernels& kernels, const Convolution& c, const Plane& input, const Plane& output)
-      : kernels_(kernels), c_(c), in_(input), out_(output), up_(c.reach == Reach::up ? 2 : 1),
+      : kernels_(kernels),
+        c_(c),
+        in_(input),
+        out_(output),
+        up_(c.reach == Reach::up ? 2 : 1),
         down_(c.reach == Reach::down ? 2 : 1) {}
 
   int64_t count() const { return out_.height / up_; }
 
   /// Output blocks first ... first + blocks - 1 of row (or, where the reach is up, pair of rows) `y`.
   void make(int64_t y, int64_t first, int64_t blocks) const {
-    const float* weights = static_cast<const float*>(c_.weights.const_data_ptr()) +
-                           first * kBlock * c_.taps() * c_.words;
+    const float* weights =
+        static_cast<const float*>(c_.weights.const_data_ptr()) + first * kBlock * c_.taps() * c_.words;
     for (int64_t a = 0; a < up_; ++a)
       for (int64_t b = 0; b < up_; ++b) {
         Tap taps[9];
         const int64_t count = taps_of(y, a, b, taps);
-        Run run{in_.row(y * down_), in_.step * down_, out_.row(y * up_ + a) + b * out_.images * out_.step + first * kBlock,
-                out_.step * up_, 0};
+        Run run{in_.row(y * down_), in_.step * down_,
+                out_.row(y * up_ + a) + b * out_.images * out_.step + first * kBlock, out_.step * up_, 0};
         if (up_ == 1 && down_ == 1) {
           run.pixels = out_.row_pixels();
           kernels_.convolve(taps, count, weights, blocks, run);
@@ -80,7 +84,8 @@ class Rows {
         const Tap tap{rows.offsets[i].at * in_.pitch() + columns.offsets[j].at * in_.images * in_.step,
                       (rows.offsets[i].kernel * 3 + columns.offsets[j].kernel) * c_.words, c_.words};
         Tap* last = count > 0 ? &taps[count - 1] : nullptr;
-        if (last != nullptr && last->input + last->words == tap.input && last->weight + last->words == tap.weight)
+        if (last != nullptr && last->input + last->words == tap.input &&
+            last->weight + last->words == tap.weight)
           last->words += tap.words;
         else
           taps[count++] = tap;

@@ -1,5 +1,6 @@
-// Compiled for SAN_LANES float32 numbers in a vector, with or without SAN_BFLOAT16 (CMakeLists.txt). Everything here has
-// internal linkage but the table: what the linker merges must not hold instructions of one set.
+// Compiled for SAN_LANES float32 numbers in a vector, with or without SAN_BFLOAT16 (CMakeLists.txt).
+// Everything here has internal linkage but the table: what the linker merges must not hold instructions of
+// one set.
 #include "inference/packed/kernels.h"
 
 #include "ops/elementwise.h"
@@ -36,9 +37,9 @@ inline float sum_of(Vector v) {
 constexpr int64_t kPerWord = 2;
 
 inline Vector multiply_add(Vector sum, float word, Vector weights) {
-  return reinterpret_cast<Vector>(
-      _mm512_dpbf16_ps(reinterpret_cast<__m512>(sum),
-                       reinterpret_cast<__m512bh>(_mm512_set1_ps(word)), reinterpret_cast<__m512bh>(weights)));
+  return reinterpret_cast<Vector>(_mm512_dpbf16_ps(reinterpret_cast<__m512>(sum),
+                                                   reinterpret_cast<__m512bh>(_mm512_set1_ps(word)),
+                                                   reinterpret_cast<__m512bh>(weights)));
 }
 
 inline void store_words(float* words, int64_t channel, Vector v) {
@@ -59,8 +60,8 @@ template <int B>
 constexpr int kTile = kLanes == 16 ? (B == 1 ? 16 : 13) : (kLanes == 8 ? 6 : 3);
 
 template <int P, int B>
-[[gnu::always_inline]] inline void tile(const Tap* taps, int64_t count, const float* weights, const float* x, int64_t step,
-                                        float* y, int64_t y_step) {
+[[gnu::always_inline]] inline void tile(const Tap* taps, int64_t count, const float* weights, const float* x,
+                                        int64_t step, float* y, int64_t y_step) {
   constexpr int V = B * static_cast<int>(kVectors);
   Vector sums[P][V] = {};
   for (int64_t t = 0; t < count; ++t) {
@@ -126,7 +127,8 @@ inline float norm_of(const Row& row, const F& f) {
     const Vector v = f(i);
     squares += v * v;
   }
-  return 1.0f / __builtin_sqrtf(sum_of(squares) / static_cast<float>(row.real) + static_cast<float>(ops::kNormEpsilon));
+  return 1.0f / __builtin_sqrtf(sum_of(squares) / static_cast<float>(row.real) +
+                                static_cast<float>(ops::kNormEpsilon));
 }
 
 template <typename F>
@@ -142,7 +144,8 @@ void pack(const float* x, float* words, Row row) {
 void scale(const float* x, const float* gates, float* words, Row row) {
   const int64_t pixel = row.images * row.channels;
   for (int64_t at = 0; at < row.pixels * row.channels; at += pixel)
-    for (int64_t i = 0; i < pixel; i += kLanes) store_words(words, at + i, load(x + at + i) * load(gates + i));
+    for (int64_t i = 0; i < pixel; i += kLanes)
+      store_words(words, at + i, load(x + at + i) * load(gates + i));
 }
 
 void norm(const float* x, float* words, Row row) {
@@ -191,8 +194,7 @@ void block(const float* x, const float* bias, const float* skip, float* y, Row r
   });
 }
 
-void ado(const float* x, const float* logits, const float* bias, float threshold, float* y,
-         Row row) {
+void ado(const float* x, const float* logits, const float* bias, float threshold, float* y, Row row) {
   each_pixel(row, [&](int64_t at) {
     for (int64_t i = 0; i < row.channels; i += kLanes) {
       const Vector logit = load(logits + at + i) + load(bias + i);
@@ -259,10 +261,13 @@ void emit(float* x, const float* bias, uint8_t* bytes, int64_t pixels, int64_t r
 
 extern const Kernels SAN_TABLE;
 const Kernels SAN_TABLE = {kPerWord,     kLanes == 16 ? 2 : 1,
-                           convolve, pack,         scale,
-                           norm,     act_norm,     norm_act,
-                           norm_sigmoid, block,    ado, sum,
-                           blend,    gate,         sigmoid,
-                           leaky,    fold,         emit};
+                           convolve,     pack,
+                           scale,        norm,
+                           act_norm,     norm_act,
+                           norm_sigmoid, block,
+                           ado,          sum,
+                           blend,        gate,
+                           sigmoid,      leaky,
+                           fold,         emit};
 
 }  // namespace san::packed

@@ -1,10 +1,10 @@
 // What inference does to rows of pixels, compiled once for each instruction set (kernels.cpp).
 //
-// Activations lie in memory as (H, W + 2, N, C'): N images side by side, C' the channels filled up with zeros to a
-// multiple of kBlock, and a column of zeros at either side. A row of all images is then one run of pixels, and
-// the same tap of a convolution lies at the same distance from each of them. A pixel's numbers are computed by the
-// same operations in the same order whatever N, the thread count and the place in the run: images do not depend
-// on the batch that they are drawn in.
+// Activations lie in memory as (H, W + 2, N, C'): N images side by side, C' the channels filled up with zeros
+// to a multiple of kBlock, and a column of zeros at either side. A row of all images is then one run of
+// pixels, and the same tap of a convolution lies at the same distance from each of them. A pixel's numbers
+// are computed by the same operations in the same order whatever N, the thread count and the place in the
+// run: images do not depend on the batch that they are drawn in.
 #pragma once
 
 #include <cstdint>
@@ -39,8 +39,8 @@ struct Row {
   int64_t pixels, images, channels, real;
 };
 
-/// A word is what a convolution multiplies at once: one float32, or two bfloat16 channels. Pointers to words are
-/// float*, whatever they hold.
+/// A word is what a convolution multiplies at once: one float32, or two bfloat16 channels. Pointers to words
+/// are float*, whatever they hold.
 struct Kernels {
   int64_t channels_per_word;
   /// Most blocks of output channels that `convolve` takes at a time: 1 or 2.
@@ -69,7 +69,8 @@ struct Kernels {
   /// y = a x + b z, number by number.
   void (*blend)(float a, const float* x, float b, const float* z, float* y, int64_t numbers);
   /// y = x (a low + b high) for the images of one pixel.
-  void (*gate)(const float* x, float a, const float* low, float b, const float* high, float* y, int64_t numbers);
+  void (*gate)(const float* x, float a, const float* low, float b, const float* high, float* y,
+               int64_t numbers);
   /// y = sigmoid(x + bias), or LeakyReLU(x + bias); the filling too.
   void (*sigmoid)(const float* x, const float* bias, float* y, Row row);
   void (*leaky)(const float* x, const float* bias, float* y, Row row);

@@ -8,8 +8,8 @@
 namespace san::packed {
 namespace {
 
-/// Images side by side at most, and the largest height at which they are: a row of one image is then too short to
-/// fill the kernels' tiles, and the weights are read once for all.
+/// Images side by side at most, and the largest height at which they are: a row of one image is then too
+/// short to fill the kernels' tiles, and the weights are read once for all.
 constexpr int64_t kMostImages = 16, kGroupedHeight = 8;
 
 /// Numbers in the largest plane of modules begin ... end - 1, `images` side by side.
@@ -42,7 +42,8 @@ void copy_image(const Plane& from, int64_t i, const Plane& to, int64_t j) {
 
 bool supports(const ModelConfig& config) { return config.image_channels <= kLast; }
 
-Network::Network(Net net, const ModelConfig& config, const NetworkParameters& parameters, const Kernels& kernels)
+Network::Network(Net net, const ModelConfig& config, const NetworkParameters& parameters,
+                 const Kernels& kernels)
     : config_(config), kernels_(kernels), weights_(lay_out(net, config, parameters, kernels)) {
   int64_t height = config.latent_size;
   while (grouped_ < kModules && (height *= config.strides[grouped_]) <= kGroupedHeight) ++grouped_;
@@ -50,11 +51,13 @@ Network::Network(Net net, const ModelConfig& config, const NetworkParameters& pa
 
 int64_t Network::together_numbers(int64_t images) const {
   const int64_t size = config_.latent_size, channels = std::max(config_.latent_channels, config_.widths[0]);
-  return std::max(Plane::numbers(size, size, images, filled(channels)), largest(config_, 0, grouped_, images));
+  return std::max(Plane::numbers(size, size, images, filled(channels)),
+                  largest(config_, 0, grouped_, images));
 }
 
 int64_t Network::alone_numbers() const {
-  const int64_t size = config_.image_size(), channels = std::max(9 * config_.image_channels, config_.widths[kModules]);
+  const int64_t size = config_.image_size(),
+                channels = std::max(9 * config_.image_channels, config_.widths[kModules]);
   return std::max(Plane::numbers(size, size, 1, filled(channels)), largest(config_, grouped_, kModules, 1));
 }
 
@@ -64,7 +67,8 @@ void Network::in_groups(int64_t count, const Cancelled& cancelled, const F& f) c
   const int64_t images = std::clamp<int64_t>((count + threads - 1) / threads, 1, kMostImages);
   const int64_t groups = (count + images - 1) / images;
   at::parallel_for(0, groups, 1, [&](int64_t begin, int64_t end) {
-    Walk together(config_, weights_, kernels_, together_numbers(images)), alone(config_, weights_, kernels_, alone_numbers());
+    Walk together(config_, weights_, kernels_, together_numbers(images)),
+        alone(config_, weights_, kernels_, alone_numbers());
     for (int64_t g = begin; g < end; ++g) {
       stop_if(cancelled);
       f(together, alone, g * images, std::min(images, count - g * images));
@@ -96,7 +100,8 @@ at::Tensor Network::encode(const at::Tensor& images, const Cancelled& cancelled)
   const profiling::Scope scope("heads and bytes");
   const at::Tensor x = images.contiguous();
   const int64_t size = config_.image_size(), bytes = size * size * config_.image_channels;
-  at::Tensor out = at::empty({x.size(0), config_.latent_channels, config_.latent_size, config_.latent_size}, at::kFloat);
+  at::Tensor out =
+      at::empty({x.size(0), config_.latent_channels, config_.latent_size, config_.latent_size}, at::kFloat);
   const uint8_t* from = x.const_data_ptr<uint8_t>();
   float* to = out.mutable_data_ptr<float>();
   in_groups(x.size(0), cancelled, [&](Walk& together, Walk& alone, int64_t first, int64_t count) {

@@ -1,5 +1,5 @@
-// Both networks without gradients, image by image: faster than ATen's operations, and the same numbers whatever the
-// batch, to 1e-5 of theirs in float32.
+// Both networks without gradients, image by image: faster than ATen's operations, and the same numbers
+// whatever the batch, to 1e-5 of theirs in float32.
 #pragma once
 
 #include "inference/packed/plane.h"

@@ -33,6 +33,7 @@ struct Plane {
 };
 
 /// output = convolution of input, whose sides must be clear unless it is a Reach::point.
-void convolve(const Kernels& kernels, const Convolution& convolution, const Plane& input, const Plane& output);
+void convolve(const Kernels& kernels, const Convolution& convolution, const Plane& input,
+              const Plane& output);
 
 }  // namespace san::packed

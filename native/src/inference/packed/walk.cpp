@@ -13,7 +13,8 @@ namespace {
 void linear(const Convolution& c, const float* x, float* y, int64_t pixels) {
   const Plane in{const_cast<float*>(x), 1, pixels, 1, filled(c.words)}, out{y, 1, pixels, 1, c.out};
   // Planes have a pixel of zeros before the first: step back over one that is not there.
-  const Plane before{in.data - in.step, 1, pixels, 1, in.step}, after{out.data - out.step, 1, pixels, 1, out.step};
+  const Plane before{in.data - in.step, 1, pixels, 1, in.step},
+      after{out.data - out.step, 1, pixels, 1, out.step};
   convolve(float_kernels(), c, before, after);
 }
 
@@ -72,7 +73,8 @@ void Walk::ado(const Gate& gate) {
   const int64_t h = x_.height, w = x_.width, c = channels_;
   const Plane normal = word_plane(words_, h, w, c);
   for (int64_t y = 0; y < h; ++y) kernels_.norm(x_.row(y), normal.row(y), row_of(x_, c));
-  const Plane squeezed = plane(other_, h, w, gate.hidden), hidden = word_plane(more_words_, h, w, gate.hidden);
+  const Plane squeezed = plane(other_, h, w, gate.hidden),
+              hidden = word_plane(more_words_, h, w, gate.hidden);
   convolve(kernels_, gate.squeeze, normal, squeezed);
   const float* bias = gate.squeeze_bias.const_data_ptr<float>();
   for (int64_t y = 0; y < h; ++y)
@@ -86,7 +88,8 @@ void Walk::ado(const Gate& gate) {
 
 void Walk::rpa(const Gate& gate) {
   const int64_t h = x_.height, w = x_.width, c = channels_;
-  const int64_t half_h = (h + 1) / 2, half_w = (w + 1) / 2, low_h = (half_h + 1) / 2, low_w = (half_w + 1) / 2;
+  const int64_t half_h = (h + 1) / 2, half_w = (w + 1) / 2, low_h = (half_h + 1) / 2,
+                low_w = (half_w + 1) / 2;
   Plane input = x_;
   if (kernels_.channels_per_word == 1) {
     input.clear_sides();
@@ -194,7 +197,8 @@ void Walk::reverser_module(int m) {
   const Module& module = weights_.modules[m];
   rpa(module.rpa);
   for (int b = kBlocks - 1; b >= 0; --b)
-    block(module.blocks[b], b == 0 ? config_.strides[m] : 1, /*up=*/false, config_.widths[b == 0 ? m : m + 1]);
+    block(module.blocks[b], b == 0 ? config_.strides[m] : 1, /*up=*/false,
+          config_.widths[b == 0 ? m : m + 1]);
   ado(module.ado);
 }
 

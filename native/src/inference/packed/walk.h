@@ -25,7 +25,9 @@ class Walk {
   float* spare() const { return words_; }
 
  private:
-  Row row_of(const Plane& plane, int64_t real) const { return {plane.row_pixels(), plane.images, plane.step, real}; }
+  Row row_of(const Plane& plane, int64_t real) const {
+    return {plane.row_pixels(), plane.images, plane.step, real};
+  }
   Plane plane(float* data, int64_t height, int64_t width, int64_t channels) const;
   Plane word_plane(float* data, int64_t height, int64_t width, int64_t channels) const;
   void ado(const Gate& gate);

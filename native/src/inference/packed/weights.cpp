@@ -54,9 +54,12 @@ struct Layout {
   Block block(const BlockParameters& p, int64_t stride) const {
     const Reach reach = stride == 1 ? Reach::same : (forward ? Reach::up : Reach::down);
     const Tensor taps = forward ? transposed(p.kernel, stride == 1) : ordinary(p.kernel);
-    return {with(kernels, reach, taps),           linear(p.attention.squeeze_weight),
-            linear(p.attention.excite_weight),    filled_bias(p.bias),
-            filled_bias(p.attention.squeeze_bias), filled_bias(p.attention.excite_bias)};
+    return {with(kernels, reach, taps),
+            linear(p.attention.squeeze_weight),
+            linear(p.attention.excite_weight),
+            filled_bias(p.bias),
+            filled_bias(p.attention.squeeze_bias),
+            filled_bias(p.attention.excite_bias)};
   }
 
   Convolution latent(const Tensor& kernel) const {
@@ -76,8 +79,11 @@ struct Layout {
 
 Weights lay_out(Net net, const ModelConfig& config, const NetworkParameters& p, const Kernels& kernels) {
   const Layout layout{kernels, net == Net::generator};
-  Weights w{layout.latent(p.latent.kernel), layout.image(p.image.kernel), filled_bias(p.latent.bias),
-            filled_bias(p.image.bias), {}};
+  Weights w{layout.latent(p.latent.kernel),
+            layout.image(p.image.kernel),
+            filled_bias(p.latent.bias),
+            filled_bias(p.image.bias),
+            {}};
   for (int m = 0; m < kModules; ++m) {
     for (int b = 0; b < kBlocks; ++b)
       w.modules[m].blocks[b] = layout.block(p.modules[m].blocks[b], b == 0 ? config.strides[m] : 1);

@@ -29,7 +29,8 @@ struct Convolution {
   Reach reach;
   /// Output channels in memory.
   int64_t out;
-  /// Words that hold one pixel's input channels, and blocks of output channels in a group (the last has fewer).
+  /// Words that hold one pixel's input channels, and blocks of output channels in a group (the last has
+  /// fewer).
   int64_t words, blocks;
   at::Tensor weights;
 
@@ -60,6 +61,7 @@ struct Weights {
 };
 
 /// `parameters` of the network `net` for `kernels`; heads and attention stay float32.
-Weights lay_out(Net net, const ModelConfig& config, const NetworkParameters& parameters, const Kernels& kernels);
+Weights lay_out(Net net, const ModelConfig& config, const NetworkParameters& parameters,
+                const Kernels& kernels);
 
 }  // namespace san::packed
