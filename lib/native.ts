@@ -8,6 +8,7 @@ import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type ErrorCode, NativeError, SetupError } from './errors.js';
+import { defaultThreads } from './threads.js';
 
 export type Dtype = 'float32' | 'float64';
 
@@ -271,11 +272,16 @@ export interface NativeTrainer {
   dispose(): Promise<void>;
 }
 
+/** What the convolutions of inference multiply; sums and everything else stay float32. */
+export type InferencePrecision = 'fp32' | 'bf16';
+
 export interface NetworkOptions {
   model: ModelOptions;
   /** Tensors of a checkpoint (spec section 5); `ema.` ones are used for generating when present. */
   tensors: NativeTensor[];
   dtype?: Dtype;
+  /** Of all but forward(); default fp32. Rejects with ERR_SAN_OPTIONS where the CPU has no bf16 instructions. */
+  precision?: InferencePrecision;
   threads?: number;
 }
 
@@ -477,7 +483,11 @@ export interface Addon {
 
 /** What the compiled file itself exports: one function, given the class of the errors to throw. */
 interface AddonModule {
-  initialise(errorClass: new (code: ErrorCode, message: string, details: { field?: string }) => Error): Addon;
+  /** `threads`: of work that names no number; 0 leaves it to LibTorch. */
+  initialise(
+    errorClass: new (code: ErrorCode, message: string, details: { field?: string }) => Error,
+    threads: number,
+  ): Addon;
 }
 
 /** Root of this package, from lib/ and from dist/lib/. */
@@ -523,7 +533,7 @@ export function loadAddon(): Addon {
   limitSpinning();
   try {
     const module = createRequire(import.meta.url)(path) as AddonModule;
-    loaded = module.initialise(NativeError);
+    loaded = module.initialise(NativeError, defaultThreads());
     return loaded;
   } catch (error) {
     const reason = error instanceof Error ? error.message.split('\n')[0] : String(error);

@@ -1,8 +1,9 @@
 /** What the commands that work with a trained network have in common. */
 import type { Options } from 'yargs';
-import { requireWhole } from '../generation/checks.js';
+import { PRECISIONS, requireWhole } from '../generation/checks.js';
 import { San } from '../generation/san.js';
 import type { MeasureControl } from '../metrics/blocks.js';
+import type { InferencePrecision } from '../native.js';
 import { toNumber } from './flags.js';
 import { longWork } from './long-work.js';
 import { warnDamaged } from './warn.js';
@@ -10,6 +11,7 @@ import { warnDamaged } from './warn.js';
 export interface SanArguments {
   run: string;
   threads: unknown;
+  precision: InferencePrecision;
   json: boolean;
   quiet: boolean;
 }
@@ -28,6 +30,11 @@ export const dataPositional = {
 
 export const sanFlags = {
   threads: { requiresArg: true, defaultDescription: 'all cores', describe: 'CPU threads' },
+  precision: {
+    choices: PRECISIONS,
+    default: 'fp32',
+    describe: 'What convolutions multiply; bf16 is faster where the CPU has it, its images differ a little',
+  },
   json: { type: 'boolean', default: false, describe: 'One JSON object on stdout' },
   quiet: { type: 'boolean', default: false, describe: 'No progress and no warnings' },
 } as const satisfies Record<string, Options>;
@@ -41,12 +48,12 @@ export const countFlag = (text: string, describe: string) =>
 
 /** Loads the network, and frees it after `work`, which a signal ends in good order. */
 export function withSan<T>(
-  { run, threads, quiet }: Pick<SanArguments, 'run' | 'threads' | 'quiet'>,
+  { run, threads, precision, quiet }: Pick<SanArguments, 'run' | 'threads' | 'precision' | 'quiet'>,
   work: (san: San, control: MeasureControl) => Promise<T>,
 ): Promise<T> {
   const count = threads === undefined ? undefined : wholeNumber('threads', threads, 1);
   return longWork(quiet, async (control) => {
-    const san = await San.load(run, count === undefined ? {} : { threads: count });
+    const san = await San.load(run, { precision, ...(count !== undefined && { threads: count }) });
     try {
       if (!quiet) warnDamaged(san.damaged);
       return await work(san, control);

@@ -1,6 +1,6 @@
 /** Checks of what callers pass in; plain JavaScript may pass anything. */
 import { SanError } from '../errors.js';
-import type { ImageBatch, LatentBatch, SampleOptions } from '../native.js';
+import type { ImageBatch, InferencePrecision, LatentBatch, SampleOptions } from '../native.js';
 
 /** kLeastTruncation of the native half. */
 const LEAST_TRUNCATION = 0.01;
@@ -29,6 +29,16 @@ export function requireRange({ count, seed, startIndex }: { [K in keyof SampleOp
       value: startIndex,
     },
   );
+}
+
+/** What the convolutions of inference can multiply. */
+export const PRECISIONS = ['fp32', 'bf16'] as const satisfies readonly InferencePrecision[];
+
+/** Throws ERR_SAN_OPTIONS unless `value` is one of PRECISIONS. */
+export function requirePrecision(value: unknown): asserts value is InferencePrecision {
+  if (PRECISIONS.includes(value as InferencePrecision)) return;
+  const message = `precision = ${JSON.stringify(value)}: expected ${PRECISIONS.join(' or ')}`;
+  throw new SanError('ERR_SAN_OPTIONS', message, { field: 'precision', value });
 }
 
 /** Throws ERR_SAN_OPTIONS unless `value` is a finite number of at least 0.01, or undefined. */

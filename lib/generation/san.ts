@@ -4,6 +4,7 @@ import { type Config, modelOptions } from '../config/schema.js';
 import { SanError } from '../errors.js';
 import {
   type ImageBatch,
+  type InferencePrecision,
   type LatentBatch,
   loadAddon,
   type NativeNetwork,
@@ -11,7 +12,14 @@ import {
   type Truncation,
 } from '../native.js';
 import { type ImageScore, imageScores, type ScoreReference } from '../reverser/scores.js';
-import { requireBatch, requireBatchSize, requireRange, requireTruncation, requireWhole } from './checks.js';
+import {
+  requireBatch,
+  requireBatchSize,
+  requirePrecision,
+  requireRange,
+  requireTruncation,
+  requireWhole,
+} from './checks.js';
 import { drawInto, type GenerateControl, type GenerateSummary } from './generate-to.js';
 import { openSink } from './sinks/open.js';
 import type { ImageSet } from './sinks/sink.js';
@@ -20,6 +28,11 @@ import { drawRanges, type IndexedImages } from './stream.js';
 export interface LoadOptions {
   /** CPU threads; default all cores. */
   threads?: number;
+  /**
+   * What convolutions multiply; default fp32. bf16 is faster on CPUs that have it (avx512_bf16), and its images differ a
+   * little: docs/generation.md. A CPU without it is refused with ERR_SAN_OPTIONS.
+   */
+  precision?: InferencePrecision;
 }
 
 export interface GenerateOptions extends SampleOptions, Truncation {
@@ -54,15 +67,18 @@ export class San {
   readonly damaged: LoadedCheckpoint['damaged'];
   /** SHA-256 that the checkpoint carries. */
   readonly checksum: string;
+  /** What convolutions multiply. */
+  readonly precision: InferencePrecision;
   private readonly network: NativeNetwork;
   private disposed = false;
 
-  private constructor(checkpoint: LoadedCheckpoint, network: NativeNetwork) {
+  private constructor(checkpoint: LoadedCheckpoint, precision: InferencePrecision, network: NativeNetwork) {
     this.config = checkpoint.config;
     this.step = checkpoint.step;
     this.path = checkpoint.path;
     this.damaged = checkpoint.damaged;
     this.checksum = checkpoint.checksum;
+    this.precision = precision;
     this.network = network;
   }
 
@@ -71,16 +87,18 @@ export class San {
    * Throws CheckpointError, or SetupError when the addon has not been built.
    */
   static async load(runOrCheckpoint: string, options: LoadOptions = {}): Promise<San> {
-    const { threads } = options;
+    const { threads, precision = 'fp32' } = options;
     if (threads !== undefined) requireWhole('threads', threads, 1);
+    requirePrecision(precision);
     const addon = loadAddon();
     const checkpoint = await loadCheckpoint(runOrCheckpoint, addon);
     const network = await addon.createNetwork({
       model: modelOptions(checkpoint.config),
       tensors: networkTensors(checkpoint.tensors),
       ...(threads !== undefined && { threads }),
+      precision,
     });
-    return new San(checkpoint, network);
+    return new San(checkpoint, precision, network);
   }
 
   /**
@@ -141,10 +159,10 @@ export class San {
     requireTruncation(truncation);
     requireBatchSize(batchSize);
     const { imageSize, imageChannels } = this.config;
-    const { checksum: checkpoint, step } = this;
+    const { checksum: checkpoint, step, precision } = this;
     const set: ImageSet = {
       ...{ seed, startIndex, count, truncation: truncation ?? null },
-      ...{ checkpoint, step, imageSize, imageChannels },
+      ...{ checkpoint, step, precision, imageSize, imageChannels },
     };
     const { signal } = control;
     signal?.throwIfAborted();

@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { z } from 'zod';
 import { OutputError } from '../../errors.js';
 import { fileErrorReason } from '../../files.js';
+import { PRECISIONS } from '../checks.js';
 import type { ImageSet } from './sink.js';
 
 const whole = z.int().min(0);
@@ -14,6 +15,8 @@ const schema = z.object({
   truncation: z.number().nullable(),
   checkpoint: z.string(),
   step: whole,
+  /** Manifests of older versions have none. */
+  precision: z.enum(PRECISIONS).default('fp32'),
   imageSize: whole,
   imageChannels: whole,
   /** These four are absent for a folder of PNG files, to which any images of the seed can be added. */
@@ -32,6 +35,7 @@ const FIELDS = {
   step: 'at step',
   seed: 'with seed',
   truncation: 'with truncation',
+  precision: 'in',
   startIndex: 'from index',
   count: 'with count',
 } as const satisfies Partial<Record<keyof Manifest, string>>;

@@ -4,14 +4,7 @@ import { join } from 'node:path';
 import { eachInParallel } from '../../data/parallel.js';
 import { OutputError } from '../../errors.js';
 import type { FileLock } from '../../file-lock.js';
-import {
-  attempt,
-  ensureFolder,
-  placeFile,
-  removeTemporary,
-  syncFolder,
-  writeFileAtomic,
-} from '../../files.js';
+import { ensureFolder, placeFile, removeTemporary, syncFiles, writeFileAtomic } from '../../files.js';
 import type { IndexedImages, IndexRange } from '../stream.js';
 import { lockSink } from './lock.js';
 import { manifestOf, manifestText, readManifest, refuseOther } from './manifest.js';
@@ -22,7 +15,17 @@ const MANIFEST = 'manifest.json';
 /** Files read or written at a time, whatever the number of threads: some of the time they wait for the disk. */
 const FILES = 32;
 
+/** Milliseconds between two syncs of what was written meanwhile. */
+const SYNC_INTERVAL = 1000;
+
 export class PngFolder implements Sink {
+  /** Files written since the last sync began. */
+  private readonly unsynced: string[] = [];
+  private syncing: Promise<void> | undefined;
+  /** Throws what an earlier sync failed with. */
+  private syncFault: (() => never) | undefined;
+  private nextSync = performance.now() + SYNC_INTERVAL;
+
   private constructor(
     private readonly path: string,
     readonly missing: readonly IndexRange[],
@@ -75,19 +78,48 @@ export class PngFolder implements Sink {
     }
   }
 
+  /**
+   * After a kill of the process each file is there whole or not at all; after a power failure one of the last may be
+   * damaged, which open() finds.
+   */
   async write(images: IndexedImages): Promise<void> {
+    this.syncFault?.();
     await eachInParallel(range(images.shape[0]), FILES, undefined, async (i) => {
       const file = await encodePng(images, i);
-      await placeFile(join(this.path, imageName(images.startIndex + i)), [file]);
+      const name = imageName(images.startIndex + i);
+      await placeFile(join(this.path, name), [file], { sync: false });
+      this.unsynced.push(name);
     });
-    await attempt(this.path, () => syncFolder(this.path));
+    if (this.syncing === undefined && performance.now() > this.nextSync) this.sync();
   }
 
   async finish(): Promise<void> {
-    await this.lock.release();
+    try {
+      await this.syncing;
+      this.syncFault?.();
+      if (this.unsynced.length > 0) await syncFiles(this.path, this.unsynced);
+    } finally {
+      await this.lock.release();
+    }
+  }
+
+  /** Meanwhile the next images are drawn and written. */
+  private sync(): void {
+    const names = this.unsynced.splice(0);
+    this.syncing = syncFiles(this.path, names)
+      .catch((error: unknown) => {
+        this.syncFault = () => {
+          throw error;
+        };
+      })
+      .finally(() => {
+        this.syncing = undefined;
+        this.nextSync = performance.now() + SYNC_INTERVAL;
+      });
   }
 
   async suspend(): Promise<void> {
+    await this.syncing;
     await this.lock.release();
   }
 }

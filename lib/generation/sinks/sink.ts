@@ -1,4 +1,5 @@
 /** Where generated images go. */
+import type { InferencePrecision } from '../../native.js';
 import type { IndexedImages, IndexRange } from '../stream.js';
 
 /** One set of images: what makes two files of it the same. */
@@ -11,6 +12,7 @@ export interface ImageSet {
   /** SHA-256 that the checkpoint carries, and its step. */
   checkpoint: string;
   step: number;
+  precision: InferencePrecision;
   imageSize: number;
   imageChannels: number;
 }

@@ -6,6 +6,9 @@
 #include <napi.h>
 #include <torch/version.h>
 
+#include <algorithm>
+#include <atomic>
+
 #include "binding/convert.h"
 #include "binding/environment.h"
 #include "binding/extractor.h"
@@ -22,8 +25,15 @@
 
 namespace san::binding {
 
+namespace {
+
+/// What initialise() was given first; 0 leaves the choice to LibTorch.
+std::atomic<int> default_threads{0};
+
+}  // namespace
+
 void use_threads(int threads) {
-  static const int all = at::get_num_threads();
+  static const int all = default_threads > 0 ? default_threads.load() : at::get_num_threads();
   const int wanted = threads > 0 ? threads : all;
   if (at::get_num_threads() != wanted) at::set_num_threads(wanted);
 }
@@ -56,7 +66,7 @@ Napi::Value info_of_build(const Napi::CallbackInfo& info) {
   out.Set("libtorch", TORCH_VERSION);
   out.Set("cuda", cuda_of(env));
   out.Set("cpuCapability", at::get_cpu_capability());
-  out.Set("threads", at::get_num_threads());
+  out.Set("threads", default_threads > 0 ? default_threads.load() : at::get_num_threads());
   return out;
 }
 
@@ -92,13 +102,18 @@ Napi::Value latents(const Napi::CallbackInfo& info) {
   });
 }
 
-/// initialise(NativeError): the addon's functions, for this environment.
+/// initialise(NativeError, threads): the addon's functions, for this environment. Work that names no number
+/// of threads takes `threads`, of the process's first call.
 Napi::Value initialise(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   use_caching_allocator();
   if (env.GetInstanceData<Environment>() == nullptr) {
-    if (info.Length() != 1 || !info[0].IsFunction())
-      throw Napi::TypeError::New(env, "initialise takes the class of the errors to throw");
+    if (info.Length() != 2 || !info[0].IsFunction() || !info[1].IsNumber())
+      throw Napi::TypeError::New(
+          env, "initialise takes the class of the errors to throw, and a number of threads");
+    int unset = 0;
+    default_threads.compare_exchange_strong(unset,
+                                            std::clamp(info[1].As<Napi::Number>().Int32Value(), 0, 1024));
     env.SetInstanceData(new Environment(env, info[0].As<Napi::Function>()));
     define_trainer(env);
     define_network(env);

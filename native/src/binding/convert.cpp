@@ -128,6 +128,12 @@ at::ScalarType read_dtype(Options& options) {
   return options.one_of<at::ScalarType>("dtype", kDtypes);
 }
 
+Precision read_precision(Options& options) {
+  if (options.value("precision").IsUndefined()) return Precision::fp32;
+  return options.one_of<Precision>(
+      "precision", {{"fp32", Precision::fp32}, {"tf32", Precision::tf32}, {"bf16", Precision::bf16}});
+}
+
 int read_threads(Options& options) { return static_cast<int>(options.integer_or("threads", 1, 1024, 0)); }
 
 NamedTensor read_tensor(Options options) {

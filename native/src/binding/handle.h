@@ -12,8 +12,8 @@
 
 namespace san::binding {
 
-/// Makes ATen calls of the engine thread use this many threads; 0 means all cores. The count is kept per
-/// calling thread, so every job sets it.
+/// Makes ATen calls of the engine thread use this many threads; 0 means the default (lib/threads.ts). The
+/// count is kept per calling thread, so every job sets it.
 void use_threads(int threads);
 
 /// Holds a T until disposed. get() is for the engine thread, where jobs follow one another.

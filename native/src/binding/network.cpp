@@ -19,7 +19,8 @@ constexpr napi_type_tag kTag = {0x51d7be0f6a2c4938, 0xb46f9e13c85d7a20};
 /// The raw parameters of both networks, and the moving average of the generator's where the checkpoint has
 /// it.
 struct Network {
-  Network(const ModelConfig& config, at::ScalarType dtype, const std::vector<NamedTensor>& tensors);
+  Network(const ModelConfig& config, at::ScalarType dtype, Precision precision,
+          const std::vector<NamedTensor>& tensors);
 
   ModelConfig model;
   at::ScalarType dtype;
@@ -54,15 +55,17 @@ NetworkParameters arrange(const ParameterStore& store, Net net) {
   return san::arrange(net, [&](const std::string& name) { return store.tensor(name); });
 }
 
-Network::Network(const ModelConfig& config, at::ScalarType dtype, const std::vector<NamedTensor>& tensors)
+Network::Network(const ModelConfig& config, at::ScalarType dtype, Precision precision,
+                 const std::vector<NamedTensor>& tensors)
     : model(config),
       dtype(dtype),
       raw(store_of(config, dtype, by_name(tensors), false)),
       average(store_of(config, dtype, by_name(tensors), true)),
-      inference(config, arrange(average, Net::generator), arrange(raw, Net::reverser), dtype),
+      inference(config, arrange(average, Net::generator), arrange(raw, Net::reverser), dtype, precision),
       bytes(0) {
   for (const ParameterStore* store : {&raw, &average})
     for (size_t i = 0; i < store->size(); ++i) bytes += static_cast<int64_t>(store->tensor(i).nbytes());
+  bytes += bytes;  // laid out for inference
 }
 
 struct Session {
@@ -191,12 +194,13 @@ Napi::Value create_network(const Napi::CallbackInfo& info) {
     const ModelConfig model = read_model(options.object("model"));
     auto tensors = read_tensors(options.objects("tensors"));
     const at::ScalarType dtype = read_dtype(options);
+    const Precision precision = read_precision(options);
     const int threads = read_threads(options);
     options.finish();
     return Environment::of(env).run(
         env,
-        [model, dtype, threads, tensors = std::move(tensors)]() mutable {
-          auto network = std::make_unique<Network>(model, dtype, tensors);
+        [model, dtype, precision, threads, tensors = std::move(tensors)]() mutable {
+          auto network = std::make_unique<Network>(model, dtype, precision, tensors);
           tensors.clear();
           const int64_t bytes = network->bytes;
           return Made<Session>{std::make_shared<Session>(std::move(network), threads), bytes};

@@ -22,6 +22,7 @@ const set: ImageSet = {
   truncation: null,
   checkpoint: 'c'.repeat(64),
   step: 9,
+  precision: 'fp32',
   imageSize: SIZE,
   imageChannels: 3,
 };
