@@ -142,7 +142,7 @@ export interface TrainerOptions {
   accumulate?: number;
   /** Default float32. float64 is for tests. */
   dtype?: Dtype;
-  /** Threads of the engine for this trainer's work; default all cores. */
+  /** Threads of the engine for this trainer's work; default lib/threads.ts. */
   threads?: number;
   /**
    * Training images in a .npy file: uint8 (N, S, S, C), or (N, S, S) for grey, in C order; mapped, not copied, so that

@@ -3,9 +3,10 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { encodeSafetensors } from '../../lib/checkpoint/safetensors.js';
 import { presets } from '../../lib/config/presets.js';
+import type { SanError } from '../../lib/errors.js';
 import { exportOnnx } from '../../lib/export/export.js';
 import { San } from '../../lib/generation/san.js';
-import type { ImageBatch } from '../../lib/native.js';
+import type { ImageBatch, LatentBatch } from '../../lib/native.js';
 import {
   type BenchCase,
   type CaseContext,
@@ -45,10 +46,9 @@ async function inMemory(
   await writeFile(latents, Buffer.concat(encodeSafetensors([z])));
   await using san = await San.load(checkpoint, { threads });
   const numbers = new Float32Array(z.data.slice().buffer);
-  const expected = await san.decode({
-    data: numbers,
-    shape: [CHECKED, latentChannels, latentSize, latentSize],
-  });
+  const given: LatentBatch = { data: numbers, shape: [CHECKED, latentChannels, latentSize, latentSize] };
+  const expected = await san.decode(given);
+  const bf16 = await inBf16(checkpoint, given);
   const { files } = await exportOnnx({
     checkpoint,
     out: join(folder, `generator-${imageSize}.onnx`),
@@ -67,12 +67,36 @@ async function inMemory(
     measure: 'rate',
     contenders: [
       { ...nodeContender('san-native', 'generate', { checkpoint, threads }), ours: true },
+      ...(bf16 === undefined
+        ? []
+        : [nodeContender('san-native bf16', 'generate', { checkpoint, threads, precision: 'bf16' })]),
       pythonContender('PyTorch eager', 'generate.py', { ...peer, compile: false }),
       pythonContender('torch.compile', 'generate.py', { ...peer, compile: true }),
       nodeContender('onnxruntime', 'onnx', onnx),
     ],
-    agreement: (facts) => [...facts].flatMap(([name, { images }]) => compareImages(name, expected, images)),
+    agreement: (facts) => [
+      ...(bf16 === undefined ? [] : [`bf16: ${differenceText(expected, bf16)}`]),
+      ...[...facts].flatMap(([name, { images }]) => compareImages(name, expected, images)),
+    ],
   };
+}
+
+/** The images of `latents`; undefined where the CPU has no bf16. */
+async function inBf16(checkpoint: string, latents: LatentBatch): Promise<ImageBatch | undefined> {
+  try {
+    await using san = await San.load(checkpoint, { precision: 'bf16' });
+    return await san.decode(latents);
+  } catch (error) {
+    if ((error as SanError).code === 'ERR_SAN_OPTIONS') return undefined;
+    throw error;
+  }
+}
+
+function differenceText(expected: ImageBatch, found: ImageBatch): string {
+  const apart = expected.data.map((value, i) => Math.abs(value - (found.data[i] ?? 0))).sort();
+  const mean = apart.reduce((sum, value) => sum + value, 0) / apart.length;
+  const [p99, most] = [apart[Math.floor(apart.length * 0.99)], apart[apart.length - 1]];
+  return `${mean.toFixed(2)} of 255 levels from fp32 on average, 99 % of the values within ${p99}, all within ${most}`;
 }
 
 /** PNG files, beside which the rate of the comparison before is that of the images alone. */

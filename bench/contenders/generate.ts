@@ -1,15 +1,19 @@
 /** Our San.generate(): 8-bit images in memory. */
 import { performance } from 'node:perf_hooks';
 import { San } from '../../lib/generation/san.js';
-import { loadAddon } from '../../lib/native.js';
+import { type InferencePrecision, loadAddon } from '../../lib/native.js';
 import type { OpenContender } from '../worker.js';
 
 /** Images asked for at a time. */
 const CHUNK = 64;
 
 export async function open(options: Record<string, unknown>): Promise<OpenContender> {
-  const { checkpoint, threads } = options as { checkpoint: string; threads: number };
-  const san = await San.load(checkpoint, { threads });
+  const { checkpoint, threads, precision } = options as {
+    checkpoint: string;
+    threads: number;
+    precision?: InferencePrecision;
+  };
+  const san = await San.load(checkpoint, { threads, ...(precision && { precision }) });
   let startIndex = 0;
   return {
     facts: { libtorch: loadAddon().info().libtorch },

@@ -26,7 +26,7 @@ import type { ImageSet } from './sinks/sink.js';
 import { drawRanges, type IndexedImages } from './stream.js';
 
 export interface LoadOptions {
-  /** CPU threads; default all cores. */
+  /** CPU threads; default one for each physical core that the process may use (docs/threads.md). */
   threads?: number;
   /**
    * What convolutions multiply; default fp32. bf16 is faster on CPUs that have it (avx512_bf16), and its images differ a

@@ -29,7 +29,7 @@ export interface DrawOptions extends Truncation {
 
 /** Batches that are asked for before the consumer wants them: the engine never waits for the main thread. */
 const LOOK_AHEAD = 2;
-/** The native half computes in blocks of so many images; a part of one costs as much as a whole. */
+/** The native half computes up to so many images side by side, which is faster than one by one. */
 const BLOCK = 16;
 /** Seconds and bytes of a batch whose size is chosen here. */
 const BATCH_SECONDS = 0.25;

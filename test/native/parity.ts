@@ -1,5 +1,10 @@
 /** How far the kernels of inference are from the networks made of ATen's operations; for child processes. */
-import { loadAddon, type ModelOptions, type NativeTensor } from '../../lib/native.js';
+import {
+  type InferencePrecision,
+  loadAddon,
+  type ModelOptions,
+  type NativeTensor,
+} from '../../lib/native.js';
 import { model, trainerOptions } from './support.js';
 
 /** Widths that are no multiple of a vector, all kinds of stride, grey and colour, latents of several pixels. */
@@ -19,15 +24,17 @@ export interface Difference {
   latents: number;
 }
 
-/** Differences by model. */
-export async function differences(): Promise<Record<string, Difference>> {
+/** Differences by model, of the kernels in `precision`. */
+export async function differences(
+  precision: InferencePrecision = 'fp32',
+): Promise<Record<string, Difference>> {
   const out: Record<string, Difference> = {};
   for (const [name, changes] of Object.entries(MODELS))
-    out[name] = await difference({ ...model, ...changes });
+    out[name] = await difference({ ...model, ...changes }, precision);
   return out;
 }
 
-async function difference(options: ModelOptions): Promise<Difference> {
+async function difference(options: ModelOptions, precision: InferencePrecision): Promise<Difference> {
   const addon = loadAddon();
   const { images: _, ...rest } = trainerOptions({ model: options, batchSize: 2 });
   const trainer = await addon.createTrainer(rest);
@@ -35,7 +42,7 @@ async function difference(options: ModelOptions): Promise<Difference> {
     .filter(({ name }) => /^(kernel|generator|reverser)\./.test(name))
     .map((tensor) => (tensor.name.endsWith('.bias') ? disturbed(tensor) : tensor));
   await trainer.dispose();
-  const network = await addon.createNetwork({ model: options, tensors });
+  const network = await addon.createNetwork({ model: options, tensors, precision });
   const { latentChannels, latentSize } = options;
   const z = addon.latents({ count: IMAGES, seed: 3, latentChannels, latentSize });
   const drawn = await network.decode({ latents: z });

@@ -1,8 +1,8 @@
 import { mkdir, readdir, readFile, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { OutputError } from '../../lib/errors.js';
-import { ensureFolder, writeFileAtomic } from '../../lib/files.js';
+import { ensureFolder, placeFile, syncFiles, writeFileAtomic } from '../../lib/files.js';
 import { temporaryFolder } from './support/temporary.js';
 
 async function failure(promise: Promise<unknown>): Promise<OutputError> {
@@ -14,6 +14,22 @@ async function failure(promise: Promise<unknown>): Promise<OutputError> {
   expect(caught).toMatchObject({ code: 'ERR_SAN_OUTPUT', message: expect.not.stringContaining('\n') });
   return caught;
 }
+
+describe('syncFiles', () => {
+  it.each(['with the program sync', 'without'])(
+    'takes files that were placed without a sync: %s',
+    async (way) => {
+      const folder = await temporaryFolder();
+      await placeFile(join(folder, 'a'), ['1'], { sync: false });
+      if (way === 'without') vi.stubEnv('PATH', '');
+      await syncFiles(folder, ['a']);
+      if (way === 'without')
+        expect((await failure(syncFiles(folder, ['a', 'b']))).message).toContain('b: no such file');
+      expect(await readdir(folder)).toEqual(['a']);
+      vi.unstubAllEnvs();
+    },
+  );
+});
 
 describe('writeFileAtomic', () => {
   it('writes chunks in order, bytes and text, and leaves nothing else', async () => {

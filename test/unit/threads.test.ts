@@ -4,11 +4,9 @@ import { expect, test } from 'vitest';
 import { defaultThreads } from '../../lib/threads.js';
 import { temporaryFolder } from './support/temporary.js';
 
-const root = temporaryFolder();
-
 /** A system of eight CPUs, two on each core, with these files on top. */
-function system(files: Record<string, string>): string {
-  const folder = join(root(), String(Math.random()));
+async function system(files: Record<string, string>): Promise<string> {
+  const folder = await temporaryFolder();
   const topology = Object.fromEntries(
     Array.from({ length: 8 }, (_, cpu) => [
       `sys/devices/system/cpu/cpu${cpu}/topology/thread_siblings_list`,
@@ -64,10 +62,10 @@ test.each<[string, Record<string, string>, number]>([
     },
     4,
   ],
-])('default threads: %s', (_, files, threads) => {
-  expect(defaultThreads({ root: system(files), env: {} })).toBe(threads);
+])('default threads: %s', async (_, files, threads) => {
+  expect(defaultThreads({ root: await system(files), env: {} })).toBe(threads);
 });
 
-test('OMP_NUM_THREADS is left to LibTorch', () => {
-  expect(defaultThreads({ root: system(allowed('0-7')), env: { OMP_NUM_THREADS: '3' } })).toBe(0);
+test('OMP_NUM_THREADS is left to LibTorch', async () => {
+  expect(defaultThreads({ root: await system(allowed('0-7')), env: { OMP_NUM_THREADS: '3' } })).toBe(0);
 });

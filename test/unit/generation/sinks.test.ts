@@ -208,6 +208,7 @@ describe.each(TARGETS)('%s', (name) => {
   it.each<[Partial<ImageSet>, RegExp]>([
     [{ seed: 3 }, /with seed 2, not 3; remove it or choose another place$/],
     [{ truncation: 0.5 }, /with truncation none, not 0.5/],
+    [{ precision: 'bf16' }, /begun in fp32, not bf16/],
     [{ checkpoint: 'd'.repeat(64), step: 12 }, /with checkpoint cccccccccccc \(step 9\), not dddddddddddd/],
   ])('refuses another set: %o', async (changes, message) => {
     const path = join(folder, name);
