@@ -30,10 +30,10 @@ test('bf16 differs by a few levels, and is refused where the CPU has none', asyn
   if (!hasBf16) return console.log('bf16 itself is not tested: this CPU has no avx512_bf16');
   const { stdout } = await runNode(script('bf16'));
   const found: Record<string, Difference> = JSON.parse(stdout);
-  for (const { images, latents } of Object.values(found)) {
-    // More than rounding to levels, or it was not used.
+  for (const { images, meanOfImages, latents } of Object.values(found)) {
+    // More than rounding to levels, or it was not used. Single values may be far apart, behind a gate that flips.
     expect(images).toBeGreaterThan(0.51);
-    expect(images).toBeLessThan(64);
+    expect(meanOfImages).toBeLessThan(4);
     expect(latents).toBeGreaterThan(1e-4);
   }
 });

@@ -210,7 +210,10 @@ class NormActSkip : public torch::autograd::Function<NormActSkip> {
 at::Tensor norm_act_skip_reference(const at::Tensor& x, const at::Tensor& bias, const at::Tensor& skip,
                                    const NormActSlopes& slopes) {
   const Tensor v = at::leaky_relu(bias.defined() ? x + per_channel(bias) : x, slopes.before);
-  const Tensor y = at::leaky_relu(v * at::rsqrt(channel_mean(v.square()) + kNormEpsilon), slopes.after);
+  // In float64, as the operation's own sums: in the gradient of a gradient penalty large terms cancel.
+  const Tensor wide = v.to(at::kDouble);
+  const Tensor normal = (wide * at::rsqrt(channel_mean(wide.square()) + kNormEpsilon)).to(v.scalar_type());
+  const Tensor y = at::leaky_relu(normal, slopes.after);
   return skip.defined() ? y + skip_reference(skip, y.size(1), y.size(2)) : y;
 }
 
