@@ -31,9 +31,10 @@ test('bf16 differs by a few levels, and is refused where the CPU has none', asyn
   const { stdout } = await runNode(script('bf16'));
   const found: Record<string, Difference> = JSON.parse(stdout);
   for (const { images, meanOfImages, latents } of Object.values(found)) {
-    // More than rounding to levels, or it was not used. Single values may be far apart, behind a gate that flips.
+    // More than rounding to levels, or it was not used. What differs most lies behind gates of ADO that rounding flips:
+    // PyTorch with the inputs of its convolutions rounded to bfloat16 is as far away.
     expect(images).toBeGreaterThan(0.51);
-    expect(meanOfImages).toBeLessThan(4);
+    expect(meanOfImages).toBeLessThan(16);
     expect(latents).toBeGreaterThan(1e-4);
   }
 });
