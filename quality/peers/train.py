@@ -109,7 +109,8 @@ def main():
 
     facts = {"peer": options.peer, "parameters": parameters_of(model), "width": width, "batch": batches.batch,
              "torch": torch.__version__, "threads": options.threads}
-    for point in (p for p in points if p > batches.seen):
+    losses = lines[-1]["losses"] if lines else {}
+    for point in points[len(lines):]:
         begin, cpu_begin = time.perf_counter(), time.process_time()
         model.train()
         while batches.seen < point:
