@@ -92,7 +92,7 @@ def main():
         report = {
             "accuracy": (found.argmax(1) == expected).double().mean().item(),
             "confident": confident.double().mean().item(),
-            "seed": options.seed, "epochs": options.epochs, "torch": torch.__version__,
+            "seed": options.seed, "epochs": options.epochs, "torch": str(torch.__version__),
         }
     out = Path(options.out)
     out.mkdir(parents=True, exist_ok=True)

@@ -108,7 +108,7 @@ def main():
         seconds, cpu_seconds = lines[-1]["seconds"], lines[-1]["cpuSeconds"]
 
     facts = {"peer": options.peer, "parameters": parameters_of(model), "width": width, "batch": batches.batch,
-             "torch": torch.__version__, "threads": options.threads}
+             "torch": str(torch.__version__), "threads": options.threads}
     losses = lines[-1]["losses"] if lines else {}
     for point in points[len(lines):]:
         begin, cpu_begin = time.perf_counter(), time.process_time()

@@ -6,6 +6,7 @@ import { npyHeader } from '../../lib/data/npy.js';
 import type { ImageBatch } from '../../lib/native.js';
 import { type Grid, parseGrid, runsOf } from '../../quality/grid.js';
 import { Measure } from '../../quality/measure.js';
+import { runPython } from '../../quality/python.js';
 import { writeReport } from '../../quality/report.js';
 import { folderOf, type RunContext, type RunResult, runOne } from '../../quality/runs.js';
 import { findPython } from './python.js';
@@ -80,6 +81,22 @@ test.skipIf(python === undefined)('peers are trained to the same number of image
   expect(readFileSync(join(folder, 'curve-images.svg'), 'utf8')).toContain(
     'Sliced Wasserstein distance over images',
   );
+});
+
+test.skipIf(python === undefined)('a peer that was broken off goes on as if it had not been', async () => {
+  const whole = folderOf(folder, runOf('dcgan'));
+  await runOne(runOf('dcgan'), context);
+  const out = join(folder, 'broken');
+  for (const points of [1, 2]) {
+    const args = { peer: 'dcgan', data: context.set.path, out, parameters: 30_000, samples: 8, threads: 1 };
+    const flags = Object.entries({ ...args, points, images: 64 * points }).flatMap(([name, value]) => [
+      `--${name}`,
+      String(value),
+    ]);
+    await runPython(python, 'train.py', flags, { signal: context.signal });
+  }
+  const samples = (run: string) => readFileSync(join(run, 'samples-128.npy'));
+  expect(Buffer.compare(samples(out), samples(whole))).toBe(0);
 });
 
 function runOf(name: string, grid: Grid = context.grid) {
