@@ -65,7 +65,7 @@ export function table(results: readonly RunResult[]): string {
 
 const WIDTH = 720;
 const HEIGHT = 420;
-const FRAME: Frame = { left: 62, right: WIDTH - 16, top: 66, bottom: HEIGHT - 32, ticks: { x: 7, y: 5 } };
+const FRAME: Frame = { left: 62, right: WIDTH - 40, top: 66, bottom: HEIGHT - 32, ticks: { x: 7, y: 5 } };
 /** Width of a character, about, in the SVG's units. */
 const CHARACTER = 7.6;
 
@@ -116,4 +116,5 @@ export function spreadText(values: readonly number[]): string {
 }
 
 const rounded = (value: number, digits = DIGITS): string => String(Number(value.toPrecision(digits)));
-const thousands = (value: number): string => `${Math.round(value / 1000)}k`;
+const thousands = (value: number): string =>
+  value < 10_000 ? String(value) : `${Math.round(value / 1000)}k`;
