@@ -112,6 +112,7 @@ int main() {
 #endif
   emit_tests();
   norm_act_skip_tests();
+  gates_cuda_tests();
   norm_act_skip_cuda_tests();
   rpa_gate_tests();
   shared_step_tests();

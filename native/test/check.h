@@ -37,6 +37,7 @@ void ado_gate_tests();
 void attention_tests();
 void feed_tests();
 void finite_tests();
+void gates_cuda_tests();
 void caching_allocator_tests();
 void cuda_emulation_tests();
 void emit_cuda_tests();

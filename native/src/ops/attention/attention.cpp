@@ -7,11 +7,17 @@
 #include <torch/csrc/autograd/custom_function.h>
 
 #include <cmath>
+#include <optional>
 #include <vector>
 
 #include "ops/attention/params.h"
 #include "ops/reference.h"
 #include "ops/tensors.h"
+#include "profiling/scope.h"
+
+#if defined(SAN_NATIVE_CUDA)
+#include "ops/attention/attention_cuda.h"
+#endif
 
 namespace san::ops {
 namespace {
@@ -118,7 +124,16 @@ class Attention : public torch::autograd::Function<Attention> {
  public:
   static Tensor forward(AutogradContext* ctx, const Tensor& x, const Tensor& squeeze_weight,
                         const Tensor& squeeze_bias, const Tensor& excite_weight, const Tensor& excite_bias) {
+    const profiling::Operation operation("san::attention");
     const AttentionParameters p{squeeze_weight, squeeze_bias, excite_weight, excite_bias};
+#if defined(SAN_NATIVE_CUDA)
+    if (x.is_cuda()) {
+      const cuda::AttentionResult r = cuda::attention(p, x);
+      ctx->save_for_backward(
+          {x, squeeze_weight, squeeze_bias, excite_weight, excite_bias, r.mean, r.pre, r.hidden, r.scale});
+      return r.y;
+    }
+#endif
     const AttentionSize n = size_of(x, squeeze_weight);
     const Tensor a = reduce_pixels(x, Tensor(), n);
     const Gate g = gate(p, a);
@@ -134,6 +149,19 @@ class Attention : public torch::autograd::Function<Attention> {
     const AttentionSize n = size_of(x, p.squeeze_weight);
     // A gradient that is to be differentiated again is made of ATen calls on the inputs alone.
     const bool differentiable = at::GradMode::is_enabled();
+    std::optional<profiling::Operation> operation;
+    if (!differentiable) operation.emplace("san::attention_backward");
+#if defined(SAN_NATIVE_CUDA)
+    if (!differentiable && x.is_cuda()) {
+      const cuda::AttentionGradient d = cuda::attention_gradient(
+          channels_last(g), x, p, {Tensor(), saved[5], saved[6], saved[7], saved[8]});
+      const auto as = [](const Tensor& gradient, const Tensor& parameter) {
+        return gradient.to(parameter.scalar_type());
+      };
+      return {d.dx, as(d.d_squeeze, saved[1]), as(d.d_squeeze_bias, saved[2]), as(d.d_excite, saved[3]),
+              as(d.d_excite_bias, saved[4])};
+    }
+#endif
     const Tensor g_last = differentiable ? g : channels_last(g);
     const Tensor a = differentiable ? x.mean({2, 3}) : saved[5];
     const Gate s = differentiable ? gate(p, a) : Gate{saved[6], saved[7], saved[8]};

@@ -82,6 +82,15 @@ void with_packs(const Rows& rows, const F& f) {
   }
 }
 
+/// Calls kernel.template operator()<V>(), for kernels that go over a pixel's packs one by one.
+template <typename T, typename F>
+void with_vector(const Rows& rows, const F& f) {
+  if (rows.vector > 1)
+    f.template operator()<kVector<T>>();
+  else
+    f.template operator()<1>();
+}
+
 /// Adds up `sums` of all threads of the block that have the same lane, in order, and writes them to
 /// out[0 ... V) of that lane's channel, where it has one. All threads call it.
 template <int V, typename A>
@@ -104,6 +113,57 @@ SAN_DEVICE void write_block_sums(const Pack<A, V>& sums, unsigned lanes, A* out,
     }
   }
   __syncthreads();
+}
+
+/// Each block's sums over its pixels of x (samples, pixels, channels), times those of `factor` unless null.
+/// partial is (samples, blocks, channels).
+template <typename T>
+struct ColumnSums {
+  const T *x, *factor;
+  Accumulator<T>* partial;
+  int64_t pixels, channels, samples;
+};
+
+/// blockIdx.y counts ranges of lanes * V channels, blockIdx.z samples.
+template <typename T, int V>
+__global__ void __launch_bounds__(kBlock) column_sums_kernel(ColumnSums<T> p, unsigned lanes) {
+  using A = Accumulator<T>;
+  const Place at(lanes);
+  const int64_t c = (int64_t{blockIdx.y} * lanes + at.lane) * V;
+  for (int64_t sample = blockIdx.z; sample < p.samples; sample += gridDim.z) {
+    Pack<A, V> sums = {};
+    if (c < p.channels)
+      for (int64_t pixel = at.first() + at.group; pixel < p.pixels; pixel += at.step()) {
+        const int64_t offset = (sample * p.pixels + pixel) * p.channels + c;
+        const Pack<A, V> x = load<V>(p.x + offset);
+        if (p.factor == nullptr) {
+          SAN_UNROLL
+          for (int e = 0; e < V; ++e) sums.at[e] += x.at[e];
+        } else {
+          const Pack<A, V> factor = load<V>(p.factor + offset);
+          SAN_UNROLL
+          for (int e = 0; e < V; ++e) sums.at[e] += x.at[e] * factor.at[e];
+        }
+      }
+    write_block_sums(sums, lanes, p.partial + (sample * gridDim.x + blockIdx.x) * p.channels + c,
+                     c < p.channels);
+  }
+}
+
+/// A grid for `samples` of rows: blockIdx.x over pixels, y over ranges of channels, z over samples.
+inline dim3 sample_grid(const Rows& rows, unsigned blocks, int64_t channels, int64_t samples) {
+  const int64_t range = int64_t{rows.lanes} * rows.vector;
+  return {blocks, static_cast<unsigned>((channels + range - 1) / range),
+          static_cast<unsigned>(std::min<int64_t>(samples, 65535))};
+}
+
+template <typename T>
+void column_sums(const ColumnSums<T>& p, unsigned blocks, cudaStream_t stream) {
+  const Rows rows = rows_of<T>(p.channels);
+  with_vector<T>(rows, [&]<int V>() {
+    launch(column_sums_kernel<T, V>, sample_grid(rows, blocks, p.channels, p.samples), kBlock, stream, p,
+           rows.lanes);
+  });
 }
 
 /// out (samples, channels) = scale * the sums over `parts` of partial (samples, parts, channels).

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <ATen/ATen.h>
+#include <ATen/OpMathType.h>
 
 #include <cstdint>
 
@@ -48,6 +49,11 @@ using Element = typename ElementOf<T>::type;
 /// t where a kernel's 16-byte accesses may start at its first element, else a copy.
 inline at::Tensor aligned(const at::Tensor& t) {
   return t.defined() && reinterpret_cast<uintptr_t>(t.const_data_ptr()) % 16 != 0 ? t.clone() : t;
+}
+
+/// A parameter in the type that x is accumulated in, which is what kernels take it in.
+inline at::Tensor parameter(const at::Tensor& p, const at::Tensor& x) {
+  return p.defined() ? aligned(p.to(at::toOpMathType(x.scalar_type())).contiguous()) : p;
 }
 
 /// B H W of x (B, C, H, W). Kernels count pixels in 64 bits and divide in 32.

@@ -21,10 +21,8 @@ void launch_norm_act_backward(const NormActBackward<T, A>& p, cudaStream_t strea
   const unsigned blocks = rows.blocks(p.pixels);
   with_packs<T>(rows, [&]<int V, int N>() {
     launch(norm_act_backward_kernel<T, A, V, N>, blocks, kBlock, stream, p, rows.lanes);
-    if (p.partial == nullptr || N != 0) return;
-    const auto ranges = static_cast<unsigned>((p.channels + rows.lanes * V - 1) / (rows.lanes * V));
-    launch(column_sums_kernel<T, A, V>, dim3(blocks, ranges), kBlock, stream, p.dx, p.partial, p.pixels,
-           p.channels, rows.lanes);
+    if (p.partial != nullptr && N == 0)
+      column_sums<T>({p.dx, nullptr, p.partial, p.pixels, p.channels, 1}, blocks, stream);
   });
   if (p.partial != nullptr) finish_sums(FinishSums<A>{p.partial, p.sums, blocks, p.channels, 1, 1.0}, stream);
 }
@@ -32,10 +30,9 @@ void launch_norm_act_backward(const NormActBackward<T, A>& p, cudaStream_t strea
 template <typename T>
 void launch_skip_gradient(const SkipGradient<T>& p, cudaStream_t stream) {
   const Rows rows = rows_of<T>(p.in.to);
-  if (rows.vector > 1)
-    launch(skip_gradient_kernel<T, kVector<T>>, rows.blocks(p.pixels), kBlock, stream, p, rows.lanes);
-  else
-    launch(skip_gradient_kernel<T, 1>, rows.blocks(p.pixels), kBlock, stream, p, rows.lanes);
+  with_vector<T>(rows, [&]<int V>() {
+    launch(skip_gradient_kernel<T, V>, rows.blocks(p.pixels), kBlock, stream, p, rows.lanes);
+  });
 }
 
 #define SAN_INSTANTIATE(T, A)                                                               \

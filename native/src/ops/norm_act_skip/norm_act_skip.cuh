@@ -158,25 +158,6 @@ __global__ void __launch_bounds__(kBlock) norm_act_backward_kernel(NormActBackwa
   }
 }
 
-/// Each block's sums over its pixels of x (pixels, channels), for rows that are too wide to keep them;
-/// blockIdx.y counts ranges of lanes * V channels.
-template <typename T, typename A, int V>
-__global__ void __launch_bounds__(kBlock)
-    column_sums_kernel(const T* x, A* partial, int64_t pixels, int64_t channels, unsigned lanes) {
-  const Place at(lanes);
-  const int64_t c = (int64_t{blockIdx.y} * lanes + at.lane) * V;
-  Pack<A, V> sums;
-  SAN_UNROLL
-  for (int e = 0; e < V; ++e) sums.at[e] = 0;
-  if (c < channels)
-    for (int64_t pixel = at.first() + at.group; pixel < pixels; pixel += at.step()) {
-      const Pack<A, V> one = load<V>(x + pixel * channels + c);
-      SAN_UNROLL
-      for (int e = 0; e < V; ++e) sums.at[e] += one.at[e];
-    }
-  write_block_sums(sums, lanes, partial + blockIdx.x * channels + c, c < channels);
-}
-
 template <typename T, int V>
 __global__ void __launch_bounds__(kBlock) skip_gradient_kernel(SkipGradient<T> p, unsigned lanes) {
   const Place at(lanes);

@@ -42,10 +42,6 @@ Resample<Element<T>> adjoint_resample(const Tensor& g, const Tensor& d) {
           (s.up ? 1.0 : ratio(1, s.stride * s.stride)) * (from < to ? ratio(from, to) : 1.0)};
 }
 
-Tensor bias_as(const Tensor& bias, at::ScalarType accumulator) {
-  return bias.defined() ? aligned(bias.to(accumulator).contiguous()) : bias;
-}
-
 }  // namespace
 
 NormAct norm_act_skip(const Tensor& any_x, const Tensor& bias, const Tensor& any_skip,
@@ -54,7 +50,7 @@ NormAct norm_act_skip(const Tensor& any_x, const Tensor& bias, const Tensor& any
   const OnDeviceOf device(x);
   const int64_t pixels = count_pixels(x);
   const at::ScalarType accumulator = at::toOpMathType(x.scalar_type());
-  const Tensor shift = bias_as(bias, accumulator);
+  const Tensor shift = parameter(bias, x);
   const NormAct out{empty_channels_last(x), at::empty({pixels}, x.options().dtype(accumulator))};
   AT_DISPATCH_FLOATING_TYPES_AND(at::kBFloat16, x.scalar_type(), "norm_act_skip", [&] {
     using A = at::opmath_type<scalar_t>;
@@ -72,7 +68,7 @@ NormActGradient norm_act_skip_gradient(const Tensor& any_g, const Tensor& any_x,
   const Tensor g = aligned(any_g), x = aligned(any_x);
   const OnDeviceOf device(x);
   const int64_t pixels = r.numel(), c = x.size(1);
-  const Tensor shift = bias_as(bias, r.scalar_type());
+  const Tensor shift = parameter(bias, x);
   NormActGradient out{empty_channels_last(x), Tensor()};
   Tensor partial;
   AT_DISPATCH_FLOATING_TYPES_AND(at::kBFloat16, x.scalar_type(), "norm_act_skip_gradient", [&] {
