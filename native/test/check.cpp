@@ -51,6 +51,27 @@ void expect_gradient(const Function& scalar, const std::vector<at::Tensor>& inpu
   }
 }
 
+void expect_both_orders(const Function& f, const std::vector<at::Tensor>& inputs, const std::string& what) {
+  const at::Tensor weight = at::randn_like(f(inputs));
+  const Function weighted = [&](const std::vector<at::Tensor>& x) { return (weight * f(x)).sum(); };
+  expect_gradient(weighted, inputs, what + ", first order");
+
+  std::vector<at::Tensor> directions;
+  for (const at::Tensor& input : inputs) directions.push_back(at::randn_like(input));
+  const Function directional = [&](const std::vector<at::Tensor>& x) {
+    const at::AutoGradMode grad_mode(true);
+    std::vector<at::Tensor> variables;
+    for (const at::Tensor& input : x)
+      variables.push_back(input.requires_grad() ? input : input.detach().requires_grad_(true));
+    const auto gradients =
+        torch::autograd::grad({weighted(variables)}, variables, {}, std::nullopt, /*create_graph=*/true);
+    at::Tensor sum = at::zeros({}, at::kDouble);
+    for (size_t i = 0; i < gradients.size(); ++i) sum = sum + (gradients[i] * directions[i]).sum();
+    return sum;
+  };
+  expect_gradient(directional, inputs, what + ", second order");
+}
+
 }  // namespace
 
 void expect(bool ok, const std::string& what) {
@@ -70,24 +91,16 @@ void expect_close(const at::Tensor& a, const at::Tensor& b, double tolerance, co
 }
 
 void expect_gradients(const Function& f, const std::vector<at::Tensor>& inputs, const std::string& what) {
-  const at::Tensor weight = at::randn_like(f(inputs));
-  const Function weighted = [&](const std::vector<at::Tensor>& x) { return (weight * f(x)).sum(); };
-  expect_gradient(weighted, inputs, what + ", first order");
-
-  std::vector<at::Tensor> directions;
-  for (const at::Tensor& input : inputs) directions.push_back(at::randn_like(input));
-  const Function directional = [&](const std::vector<at::Tensor>& x) {
-    const at::AutoGradMode grad_mode(true);
-    std::vector<at::Tensor> variables;
-    for (const at::Tensor& input : x)
-      variables.push_back(input.requires_grad() ? input : input.detach().requires_grad_(true));
-    const auto gradients =
-        torch::autograd::grad({weighted(variables)}, variables, {}, std::nullopt, /*create_graph=*/true);
-    at::Tensor sum = at::zeros({}, at::kDouble);
-    for (size_t i = 0; i < gradients.size(); ++i) sum = sum + (gradients[i] * directions[i]).sum();
-    return sum;
+  expect_both_orders(f, inputs, what);
+#if defined(SAN_NATIVE_CUDA)
+  if (!kernels_can_run()) return;
+  const Function on_gpu = [&](const std::vector<at::Tensor>& x) {
+    std::vector<at::Tensor> moved;
+    for (const at::Tensor& t : x) moved.push_back(t.to(at::kCUDA));
+    return f(moved).to(at::kCPU);
   };
-  expect_gradient(directional, inputs, what + ", second order");
+  expect_both_orders(on_gpu, inputs, what + ", on the GPU");
+#endif
 }
 
 }  // namespace san::test
@@ -112,8 +125,12 @@ int main() {
 #endif
   emit_tests();
   norm_act_skip_tests();
-  gates_cuda_tests();
-  norm_act_skip_cuda_tests();
+  if (kernels_can_run()) {
+    gates_cuda_tests();
+    norm_act_skip_cuda_tests();
+  } else {
+    std::printf("no GPU: the kernels' tests are skipped\n");
+  }
   rpa_gate_tests();
   shared_step_tests();
   std::printf("%d expectations, %d failed\n", expectations, failed);

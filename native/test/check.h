@@ -17,7 +17,8 @@ void expect(bool ok, const std::string& what);
 void expect_close(const at::Tensor& a, const at::Tensor& b, double tolerance, const std::string& what);
 
 /// Compares d(sum(w f(inputs)))/d(inputs) with central differences, and the gradient of that gradient
-/// likewise, in float64. Inputs must keep away from kinks by more than 1e-4.
+/// likewise, in float64. Inputs must keep away from kinks by more than 1e-4. Where there is a GPU and a CUDA
+/// build, of f on the GPU as well.
 void expect_gradients(const std::function<at::Tensor(const std::vector<at::Tensor>&)>& f,
                       const std::vector<at::Tensor>& inputs, const std::string& what);
 
@@ -27,6 +28,9 @@ void expect_gradients(const std::function<at::Tensor(const std::vector<at::Tenso
 /// run.
 void with_kernels(const std::function<std::vector<at::Tensor>()>& f,
                   const std::function<void(const std::vector<at::Tensor>&)>& check, const std::string& what);
+
+/// False in a CUDA build on a machine without a GPU.
+bool kernels_can_run();
 
 /// A copy of t where this build's kernels run.
 at::Tensor on_device(const at::Tensor& t);

@@ -2,7 +2,9 @@
 
 #include "check.h"
 
-#if !defined(SAN_NATIVE_CUDA)
+#if defined(SAN_NATIVE_CUDA)
+#include <c10/cuda/CUDAFunctions.h>
+#else
 #include "cuda_emulation/cuda.h"
 #include "cuda_emulation/guard.h"
 #endif
@@ -26,6 +28,8 @@ void expect_equal(const std::vector<at::Tensor>& a, const std::vector<at::Tensor
 
 #if defined(SAN_NATIVE_CUDA)
 
+bool kernels_can_run() { return c10::cuda::device_count() > 0; }
+
 at::Tensor on_device(const at::Tensor& t) { return t.to(at::kCUDA); }
 
 void with_kernels(const std::function<std::vector<at::Tensor>()>& f,
@@ -36,6 +40,8 @@ void with_kernels(const std::function<std::vector<at::Tensor>()>& f,
 }
 
 #else
+
+bool kernels_can_run() { return true; }
 
 at::Tensor on_device(const at::Tensor& t) { return t.defined() ? t.clone() : t; }
 
