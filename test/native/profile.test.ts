@@ -25,6 +25,9 @@ test('every module of both networks has its forward and backward time', async ()
   expect(calls.get('optimizer')).toBe(2);
   expect(recorded.parts.reduce((sum, { share }) => sum + share, 0)).toBeCloseTo(1, 5);
   expect(recorded.seconds).toBeLessThanOrEqual(result.seconds * 1.01);
+  const operations = recorded.operations.map(({ name }) => name);
+  for (const operation of ['norm_act_skip', 'attention', 'ado_gate', 'rpa_gate'])
+    expect(operations).toEqual(expect.arrayContaining([`san::${operation}`, `san::${operation}_backward`]));
   expect(recorded.dropped).toBe(0);
   expect(recorded.arithmetic?.peak.matmul).toBeGreaterThan(1e8);
   expect(recorded.arithmetic?.peak.convolution).toBeGreaterThan(1e8);
