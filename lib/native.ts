@@ -12,6 +12,10 @@ import { defaultThreads } from './threads.js';
 
 export type Dtype = 'float32' | 'float64';
 
+/** Where a run on a GPU keeps its images. */
+export const DATA_DEVICES = ['auto', 'device', 'host'] as const;
+export type DataDevice = (typeof DATA_DEVICES)[number];
+
 /** A named tensor as raw bytes: C-contiguous, little-endian. */
 export interface NativeTensor {
   name: string;
@@ -154,6 +158,11 @@ export interface TrainerOptions {
   images?: ImageBatch;
   /** Default none. */
   augmentation?: AugmentationOptions;
+  /**
+   * Where a run on a GPU keeps the images; default auto: there, if they take at most a quarter of its free memory.
+   * Rejects with ERR_SAN_DEVICE for `device` on the processor, ERR_SAN_OUT_OF_MEMORY where they do not fit.
+   */
+  dataDevice?: DataDevice;
   /** Continue from this state: every tensor that state() names, or the parameters alone (spec section 5). */
   state?: TrainerState;
   /** Faults to be made on purpose; for tests. */

@@ -6,6 +6,7 @@
 import { z } from 'zod';
 import {
   type AugmentationOptions,
+  DATA_DEVICES,
   LOSS_NAMES,
   type LossOptions,
   type ModelOptions,
@@ -198,6 +199,10 @@ const runKeys = {
     .describe('Passes that a batch is taken in: more need less memory and more time, the result is the same'),
   steps: whole(1, LONGEST).default(2000).describe('Steps of the whole run'),
   seed: z.int().min(0).default(1).describe('Fixes everything random: one seed, one result'),
+  dataDevice: z
+    .enum(DATA_DEVICES)
+    .default('auto')
+    .describe('Where a run on a GPU keeps the images; auto is there, if they take a quarter of what is free'),
   threads: whole(1, 1024).exactOptional().describe('CPU threads').meta({ derivation: 'all cores' }),
   logEvery: whole(1, LONGEST).default(10).describe('Steps that one line of metrics.jsonl sums up'),
   sampleEvery: whole(0, LONGEST)

@@ -9,7 +9,7 @@ import type { TrainerOptions } from '../native.js';
 
 /** What a trainer takes from the settings; images and state are the caller's. */
 export function trainerOptions(config: Config): Omit<TrainerOptions, 'dataset' | 'images' | 'state'> {
-  const { seed, batchSize, accumulate, threads } = config;
+  const { seed, batchSize, accumulate, dataDevice, threads } = config;
   return {
     model: modelOptions(config),
     loss: lossOptions(config),
@@ -18,6 +18,7 @@ export function trainerOptions(config: Config): Omit<TrainerOptions, 'dataset' |
     seed,
     batchSize,
     accumulate,
+    dataDevice,
     ...(threads !== undefined && { threads }),
   };
 }

@@ -5,9 +5,12 @@
 #include "check.h"
 #include "cuda_emulation/both_orders.h"
 #include "data/augmentation.h"
+#include "data/batches.h"
+#include "data/residency.h"
 #include "feed_kinds.h"
 #include "ops/feed/feed.h"
 #include "ops/feed/launch.h"
+#include "san/error.h"
 
 namespace san::test {
 namespace {
@@ -55,9 +58,56 @@ void compare(const Kind& kind, int64_t size, int64_t channels) {
   expect(run<ops::cuda::Bf16>(b, at::kBFloat16).equal(floats.to(at::kBFloat16)), what + ", bfloat16");
 }
 
+/// What the threads stage for the device makes the batches that the processor makes, whether the device has
+/// the set or not.
+void staged_batches() {
+  const at::Tensor images = at::randint(256, {11, 6, 6, 3}, at::kByte);
+  LoaderConfig config;
+  config.batch_size = 4;
+  config.first_row = 1;
+  config.seed = 3;
+  config.augmentation = kinds().back().config;
+  const Batches batches{ImageSet(images), config};
+  const int64_t rows = config.rows_made();
+  for (const bool carries : {false, true})
+    for (const int64_t step : {0, 1, 2, 7}) {
+      const StagingLayout layout(rows, carries ? 6 * 6 * 3 : 0);
+      at::Tensor staged = at::empty({layout.bytes}, at::kByte);
+      batches.stage(step, layout, static_cast<std::byte*>(staged.mutable_data_ptr()));
+      const auto* base = staged.const_data_ptr<uint8_t>();
+      const uint8_t* from = base + layout.images;
+      at::Tensor found = at::empty({rows, 6, 6, 3}, at::kFloat), expected = at::empty_like(found);
+      ops::launch_feed(ops::FeedParams<float>{carries ? from : images.const_data_ptr<uint8_t>(), 6, 3,
+                                              carries ? nullptr : reinterpret_cast<const int64_t*>(from),
+                                              reinterpret_cast<const ops::FeedTransform*>(base), rows,
+                                              found.mutable_data_ptr<float>()},
+                       nullptr);
+      batches.make(step, expected.mutable_data_ptr());
+      expect_close(found, expected, 1.6e-5,
+                   std::string("staged batch ") + (carries ? "with" : "without") + " pixels");
+    }
+}
+
+void residency() {
+  constexpr int64_t kFree = 1000;
+  expect(
+      stays_on_device(Residency::automatic, 250, kFree) && !stays_on_device(Residency::automatic, 251, kFree),
+      "a set goes to the device by itself where it takes a quarter of what is free");
+  expect(stays_on_device(Residency::device, kFree, kFree) && !stays_on_device(Residency::host, 1, kFree),
+         "a set goes where it is told to");
+  std::string code;
+  try {
+    stays_on_device(Residency::device, kFree + 1, kFree);
+  } catch (const Error& error) {
+    code = error.code();
+  }
+  expect(code == kOutOfMemory, "a set that does not fit the device");
+}
+
 }  // namespace
 
 void feed_cuda_tests() {
+  residency();
   emulation::in_both_orders("feed", [] {
     for (const Kind& kind : kinds())
       for (const int64_t channels : {1, 2, 3, 4})
@@ -67,6 +117,7 @@ void feed_cuda_tests() {
     // A batch that lies in its own order, as one that was copied to the device does.
     Batch b = draw(kinds().back(), 6, 3);
     std::iota(b.indices.begin(), b.indices.end(), 0);
+    staged_batches();
     expect(run<float>(b, at::kFloat, false).equal(run<float>(b, at::kFloat)), "feed without a gather");
   });
 }

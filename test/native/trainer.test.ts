@@ -107,6 +107,17 @@ test('a network decodes the latents that the seed stands for to the seed’s ima
   await network.dispose();
 });
 
+test('images that stay in main memory, or wherever they fit, give one run', async () => {
+  const states = [];
+  for (const dataDevice of ['auto', 'host'] as const) {
+    const trainer = await addon.createTrainer(trainerOptions({ dataDevice, threads: 1 }));
+    await trainer.run({ steps: 2 });
+    states.push(await trainer.state());
+    await trainer.dispose();
+  }
+  expect(states[1]).toEqual(states[0]);
+});
+
 describe('what does not fit is refused with a code and the field', () => {
   const code = (code: string, text: RegExp) =>
     expect.objectContaining({ code, message: expect.stringMatching(text) as string });
@@ -137,6 +148,18 @@ describe('what does not fit is refused with a code and the field', () => {
       trainerOptions({ model: { ...model, strides: [3, 1, 1, 1, 1, 1] } }),
       'ERR_SAN_OPTIONS',
       /strides/,
+    ],
+    [
+      'images on a device that is the processor',
+      trainerOptions({ dataDevice: 'device' }),
+      'ERR_SAN_DEVICE',
+      /dataDevice is 'device', but training runs on the processor/,
+    ],
+    [
+      'a place for images that is none',
+      { ...trainerOptions(), dataDevice: 'disk' },
+      'ERR_SAN_OPTIONS',
+      /dataDevice is 'disk'; it must be one of auto, device, host/,
     ],
     ['a fraction', trainerOptions({ batchSize: 1.5 }), 'ERR_SAN_OPTIONS', /batchSize is 1\.5/],
     [

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <ATen/core/Tensor.h>
+#include <c10/core/Device.h>
 
 #include <cstdint>
 #include <memory>
@@ -11,6 +12,10 @@
 #include "san/image_set.h"
 
 namespace san {
+
+/// Where a run on a GPU keeps its images: there, in main memory, or there if they take no more than a quarter
+/// of what is free.
+enum class Residency { automatic, device, host };
 
 struct LoaderConfig {
   /// Of the whole batch.
@@ -24,6 +29,9 @@ struct LoaderConfig {
   at::ScalarType dtype = at::kFloat;
   /// Threads that make batches. Their number changes no bit of them.
   int workers = 1;
+  /// Where batches are made and handed out.
+  c10::Device device{c10::kCPU};
+  Residency residency = Residency::automatic;
 
   int64_t rows_made() const { return rows > 0 ? rows : batch_size - first_row; }
 };
@@ -35,7 +43,8 @@ struct LoaderConfig {
 /// For one thread at a time, the same as that of the destructor or another.
 class Loader {
  public:
-  /// Square images, batch_size of them at least. Throws ERR_SAN_OPTIONS, ERR_SAN_SHAPE.
+  /// Square images, batch_size of them at least. Throws ERR_SAN_OPTIONS, ERR_SAN_SHAPE; ERR_SAN_DEVICE where
+  /// they must be on a GPU and batches are not; ERR_SAN_OUT_OF_MEMORY where they do not fit there.
   Loader(ImageSet images, LoaderConfig config);
   ~Loader();
   Loader(const Loader&) = delete;
@@ -49,7 +58,7 @@ class Loader {
   at::Tensor images(int64_t epoch, const std::vector<int64_t>& indices) const;
 
   const ImageSet& set() const;
-  /// Memory held by images and batches, in bytes; of a mapped file nothing.
+  /// Main memory held by images and batches, in bytes; of a mapped file nothing.
   int64_t bytes() const;
 
  private:

@@ -56,6 +56,7 @@ struct TrainerConfig {
   int64_t accumulate = 1;
   at::ScalarType dtype = at::kFloat;
   AugmentationConfig augmentation;
+  Residency residency = Residency::automatic;
   TrainerFaults faults;
 
   void validate() const;

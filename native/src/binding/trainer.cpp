@@ -109,6 +109,13 @@ TrainerFaults read_faults(Options options) {
   return faults;
 }
 
+Residency read_residency(Options& options) {
+  if (options.value("dataDevice").IsUndefined()) return Residency::automatic;
+  return options.one_of<Residency>(
+      "dataDevice",
+      {{"auto", Residency::automatic}, {"device", Residency::device}, {"host", Residency::host}});
+}
+
 /// A tensor of the step's inputs, checked against what the model takes.
 at::Tensor read_input(Options& options, const char* key, at::ScalarType dtype,
                       const std::vector<int64_t>& shape) {
@@ -330,6 +337,7 @@ Napi::Value create_trainer(const Napi::CallbackInfo& info) {
     config.accumulate = options.integer_or("accumulate", 1, 1 << 20, 1);
     config.dtype = read_dtype(options);
     config.augmentation = read_augmentation(options);
+    config.residency = read_residency(options);
     const int threads = read_threads(options);
     if (!options.value("faults").IsUndefined()) config.faults = read_faults(options.object("faults"));
     std::optional<ImageSource> source = read_source(options, &config.model);

@@ -2,6 +2,8 @@
 
 #include <ATen/ATen.h>
 
+#include <cstring>
+
 #include "data/augmentation.h"
 #include "random/random.h"
 
@@ -44,12 +46,12 @@ Batches::Batch Batches::batch(int64_t step) const {
   const auto begin = order->begin() + position + config_.first_row;
   Batch out{{begin, begin + config_.rows_made()}, {}};
   out.transforms = transforms(epoch, out.indices);
-  images_.check();
   return out;
 }
 
 void Batches::make(int64_t step, void* out) const {
   const auto [indices, transforms] = batch(step);
+  images_.check();
   if (config_.dtype == at::kDouble)
     ops::feed(source(), indices, transforms, static_cast<double*>(out));
   else
@@ -58,7 +60,22 @@ void Batches::make(int64_t step, void* out) const {
 
 at::Tensor Batches::make_reference(int64_t step) const {
   const auto [indices, transforms] = batch(step);
+  images_.check();
   return ops::feed_reference(images_.pixels(), indices, transforms, config_.dtype);
+}
+
+void Batches::stage(int64_t step, const StagingLayout& layout, std::byte* out) const {
+  const auto [indices, transforms] = batch(step);
+  std::memcpy(out, transforms.data(), transforms.size() * sizeof(ops::FeedTransform));
+  if (!layout.carries_pixels()) {
+    std::memcpy(out + layout.images, indices.data(), indices.size() * sizeof(int64_t));
+    return;
+  }
+  images_.check();
+  const uint8_t* pixels = source().pixels;
+  for (size_t i = 0; i < indices.size(); ++i)
+    std::memcpy(out + layout.images + static_cast<int64_t>(i) * layout.image_bytes,
+                pixels + indices[i] * layout.image_bytes, static_cast<size_t>(layout.image_bytes));
 }
 
 at::Tensor Batches::images(int64_t epoch, const std::vector<int64_t>& indices) const {

@@ -1,11 +1,13 @@
 // Which images a batch holds, what becomes of each, and their values.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <mutex>
 #include <vector>
 
+#include "data/staging.h"
 #include "ops/feed/feed.h"
 #include "san/image_set.h"
 #include "san/loader.h"
@@ -22,6 +24,8 @@ class Batches {
   void make(int64_t step, void* out) const;
   /// The same by ATen.
   at::Tensor make_reference(int64_t step) const;
+  /// Writes what a GPU makes the batch of `step` from to `out`, layout.bytes of it. Uses no ATen.
+  void stage(int64_t step, const StagingLayout& layout, std::byte* out) const;
   /// Images `indices` in `epoch`: (n, S, S, C) in [-1, 1], float32.
   at::Tensor images(int64_t epoch, const std::vector<int64_t>& indices) const;
 

@@ -2,10 +2,15 @@
 
 #include <ATen/ATen.h>
 
+#include <optional>
 #include <string>
 #include <utility>
 
+#include "data/batch_memory.h"
 #include "data/batches.h"
+#ifdef SAN_NATIVE_CUDA
+#include "data/device_feed.h"
+#endif
 #include "data/prefetch.h"
 #include "ops/reference.h"
 #include "san/error.h"
@@ -17,6 +22,12 @@ namespace {
 ImageSet checked(ImageSet images, const LoaderConfig& config) {
   config.augmentation.validate();
   images.expect_shape(images.pixels().size(1), images.pixels().size(3));
+  if (config.residency == Residency::device && config.device.is_cpu())
+    throw Error(
+        kDevice,
+        "dataDevice is 'device', but training runs on the processor; choose a GPU with device, or set "
+        "dataDevice to auto or host",
+        "dataDevice");
   if (images.size() < config.batch_size)
     throw Error(kOptions,
                 "batchSize is " + std::to_string(config.batch_size) + " but there are only " +
@@ -32,28 +43,29 @@ struct Loader::State {
       : batches(checked(std::move(images), config), config),
         shape(batches.set().pixels().sizes().vec()),
         dtype(config.dtype),
-        prefetch([this](int64_t step, void* out) { batches.make(step, out); }, [this] { return memory(); },
-                 config.workers) {
+        // One batch is in use while the others are made.
+        memory([this] { return at::empty(shape, dtype); }, static_cast<size_t>(config.workers) + 2),
+        prefetch([this](int64_t step, void* out) { batches.make(step, out); },
+                 [this] { return memory.take(); }, config.workers) {
     shape[0] = config.rows_made();
+#ifdef SAN_NATIVE_CUDA
+    if (config.device.is_cuda()) device_feed.emplace(batches, config);
+#endif
   }
 
-  /// Memory for a batch: that of one which nobody holds any more, so that in the steady state none is
-  /// allocated.
-  at::Tensor memory() {
-    for (const at::Tensor& tensor : pool)
-      if (tensor.storage().use_count() == 1) return tensor.alias();
-    at::Tensor fresh = at::empty(shape, dtype);
-    // One batch is in use while the others are made.
-    if (pool.size() < prefetch.depth() + 1) pool.push_back(fresh);
-    return fresh.alias();
-  }
+  /// (rows, S, S, C)
+  at::Tensor batch(int64_t step);
 
   const Batches batches;
   std::vector<int64_t> shape;
   const at::ScalarType dtype;
-  std::vector<at::Tensor> pool;
-  /// Last, so that its threads end first.
+  BatchMemory memory;
+  /// After what its threads use, so that they end first.
   Prefetch prefetch;
+#ifdef SAN_NATIVE_CUDA
+  /// In the place of the above where batches are on a GPU.
+  std::optional<DeviceFeed> device_feed;
+#endif
 };
 
 Loader::Loader(ImageSet images, LoaderConfig config)
@@ -61,11 +73,16 @@ Loader::Loader(ImageSet images, LoaderConfig config)
 
 Loader::~Loader() = default;
 
+at::Tensor Loader::State::batch(int64_t step) {
+#ifdef SAN_NATIVE_CUDA
+  if (device_feed) return device_feed->batch(step);
+#endif
+  return ops::use_reference() ? batches.make_reference(step) : prefetch.take(step);
+}
+
 at::Tensor Loader::batch(int64_t step) {
-  const at::Tensor rows =
-      ops::use_reference() ? state_->batches.make_reference(step) : state_->prefetch.take(step);
   // A permuted NHWC tensor is a channels-last NCHW one: nothing is moved.
-  return rows.permute({0, 3, 1, 2});
+  return state_->batch(step).permute({0, 3, 1, 2});
 }
 
 at::Tensor Loader::images(int64_t epoch, const std::vector<int64_t>& indices) const {
@@ -81,6 +98,9 @@ at::Tensor Loader::images(int64_t epoch, const std::vector<int64_t>& indices) co
 const ImageSet& Loader::set() const { return state_->batches.set(); }
 
 int64_t Loader::bytes() const {
+#ifdef SAN_NATIVE_CUDA
+  if (state_->device_feed) return set().bytes() + state_->device_feed->bytes();
+#endif
   int64_t batch = static_cast<int64_t>(at::elementSize(state_->dtype));
   for (const int64_t size : state_->shape) batch *= size;
   return set().bytes() + batch * static_cast<int64_t>(state_->prefetch.depth() + 1);

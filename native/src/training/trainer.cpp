@@ -84,7 +84,8 @@ Trainer::Trainer(const TrainerConfig& config, const std::optional<ImageSet>& ima
   if (images) {
     images->expect_shape(config.model.image_size(), config.model.image_channels);
     loader_.emplace(*images, LoaderConfig{config.batch_size, this->ranks().rank() * rows(), rows(),
-                                          config.seed, config.augmentation, config.dtype, 1});
+                                          config.seed, config.augmentation, config.dtype, 1,
+                                          parameters_.tensor(0).device(), config.residency});
   }
   if (!state) return;
   if (state->tensors.size() != parameters_.size()) restore_all(*state);
