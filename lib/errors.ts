@@ -19,6 +19,8 @@ export type ErrorCode =
   | 'ERR_SAN_NON_FINITE'
   | 'ERR_SAN_EXTRACTOR'
   | 'ERR_SAN_DEVICE'
+  | 'ERR_SAN_RENDEZVOUS'
+  | 'ERR_SAN_RANK_LOST'
   | 'ERR_SAN_DISPOSED'
   | 'ERR_SAN_NATIVE';
 

@@ -9,6 +9,7 @@ export {
   type PrepareProgress,
   prepare,
 } from './data/prepared/prepare.js';
+export { type RankOptions, rankFromEnvironment } from './distributed/ranks.js';
 export * from './errors.js';
 export {
   type Exported,

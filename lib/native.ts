@@ -167,6 +167,52 @@ export interface TrainerOptions {
   state?: TrainerState;
   /** Faults to be made on purpose; for tests. */
   faults?: TrainerFaults;
+  /**
+   * Ranks that take each step together, each its part of the batch, which their number must divide. All create their
+   * trainer with the same options; the state is rank 0's. There run(), restore() and dispose() are called, on the others
+   * follow(). Default none.
+   */
+  group?: NativeGroup;
+}
+
+/** How a process joins the others of its run. */
+export interface GroupOptions {
+  rank: number;
+  worldSize: number;
+  /** Where the ranks meet: the store that rank 0 serves, or a launcher's agent. */
+  host: string;
+  port: number;
+  /** Whether this process serves the store; default on rank 0. */
+  servesStore?: boolean;
+  /** Keeps an attempt apart from an earlier one in the same store. */
+  prefix: string;
+  /** Something that must be the same on all ranks, in words. */
+  agreement: string;
+  /** Milliseconds to wait for the store and the other ranks; default a minute. */
+  joinTimeout?: number;
+  /** Milliseconds without a sign of life after which a rank is lost; default a minute. */
+  timeout?: number;
+}
+
+/** What a rank has sent, and how long it waited for others. */
+export interface Traffic {
+  collectives: number;
+  bytes: number;
+  secondsWaited: number;
+}
+
+/**
+ * Membership in a run on several ranks. All ranks make the same calls in the same order. They reject with
+ * ERR_SAN_RANK_LOST, which names the rank that failed or died.
+ */
+export interface NativeGroup {
+  /** Rank 0's bytes, on every rank. */
+  broadcast(options: { data?: Uint8Array }): Promise<Uint8Array>;
+  /** Every rank's bytes, in the order of ranks. */
+  gather(options: { data: Uint8Array }): Promise<Uint8Array[]>;
+  traffic(): Promise<Traffic>;
+  /** Ends the membership when all ranks have called it; with a `failure`, which the others are told, at once. */
+  leave(options: { failure?: string }): Promise<void>;
 }
 
 /**
@@ -215,6 +261,9 @@ export interface StepReport {
   seconds: number;
   /** What LibTorch warned of since the last call, in any trainer; each text once a process. */
   warnings: string[];
+  /** Whether any rank called interrupt() or requestCheckpoint(); false in a run on one rank. */
+  stopRequested: boolean;
+  checkpointRequested: boolean;
 }
 
 export interface SkippedStep {
@@ -265,6 +314,10 @@ export interface NativeTrainer {
   run(options: { steps: number; schedule?: StepSchedule }): Promise<StepReport>;
   /** Makes the running or next queued run() return after the step under way. Synchronous, any time. */
   interrupt(): void;
+  /** Has the next step's report on rank 0 say checkpointRequested. */
+  requestCheckpoint(): void;
+  /** On any rank but 0: takes part in what rank 0 does until it is disposed there. Gives the steps done. */
+  follow(): Promise<number>;
   /** One step on given inputs, with gradients. */
   stepOn(inputs: FixedInputs): Promise<FixedStepReport>;
   /** Draws images with the moving average (`ema`, default true) or the raw weights. */
@@ -444,6 +497,11 @@ export interface Addon {
   stopProfile(): Promise<NativeProfile>;
   /** Measures how fast this machine multiplies and adds; takes about half a second. */
   measurePeak(options: { threads?: number }): Promise<Peak>;
+  /**
+   * Resolves when all ranks have joined. Rejects with ERR_SAN_RENDEZVOUS when the store or a rank is not there in time, or
+   * when the ranks do not agree how many they are.
+   */
+  createGroup(options: GroupOptions): Promise<NativeGroup>;
   createTrainer(options: TrainerOptions): Promise<NativeTrainer>;
   createNetwork(options: NetworkOptions): Promise<NativeNetwork>;
   /** Rejects as createTrainer() does when the images do not fit. */
@@ -540,6 +598,8 @@ export function loadAddon(): Addon {
     );
   }
   limitSpinning();
+  // c10d tells every attempt to connect on stderr, with a stack; what matters of it is in the errors.
+  process.env.TORCH_CPP_LOG_LEVEL ??= 'FATAL';
   try {
     const module = createRequire(import.meta.url)(path) as AddonModule;
     loaded = module.initialise(NativeError, defaultThreads());

@@ -27,7 +27,7 @@ export const planFlags = {
     type: 'string',
     requiresArg: true,
     group,
-    describe: 'Draw what training will see to a PNG, images and their augmented variants in rows, and leave',
+    describe: 'Draw to a PNG what training will see, images and variants in rows, and leave',
   },
 } as const;
 

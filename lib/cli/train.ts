@@ -2,6 +2,8 @@ import { constants } from 'node:os';
 import type { ArgumentsCamelCase, CommandModule } from 'yargs';
 import { fields } from '../config/fields.js';
 import { PRESET_NAMES, type PresetName } from '../config/presets.js';
+import { launchRanks } from '../distributed/launch.js';
+import { type RankOptions, rankFromEnvironment } from '../distributed/ranks.js';
 import { UsageError } from '../errors.js';
 import type { Profile } from '../profiling/profile.js';
 import { train } from '../training/train.js';
@@ -15,6 +17,9 @@ import { createReporter, type Reporter } from './progress.js';
 interface TrainArguments extends PlanArguments {
   'init-from': string | undefined;
   profile: string | undefined;
+  ranks: string | undefined;
+  'join-timeout': string | undefined;
+  'rank-timeout': string | undefined;
 }
 
 const SIGNALS = ['SIGINT', 'SIGTERM'] as const;
@@ -62,14 +67,33 @@ export const trainCommand: CommandModule<object, TrainArguments> = {
           type: 'string',
           requiresArg: true,
           group: 'Run folder and settings:',
-          describe:
-            'Run folder or checkpoint with the weights to begin from, wherever names and shapes match',
+          describe: 'Run folder or checkpoint with the weights to begin from, where names and shapes match',
         },
         profile: {
           type: 'string',
           requiresArg: true,
           group: 'Run folder and settings:',
           describe: 'File for a Chrome trace of ten steps; a table of where the time went is printed',
+        },
+        ranks: {
+          type: 'string',
+          requiresArg: true,
+          group: 'Run folder and settings:',
+          describe: 'Train as so many processes on this machine: docs/distributed.md',
+        },
+        'join-timeout': {
+          type: 'string',
+          requiresArg: true,
+          group: 'Several ranks:',
+          hidden: true,
+          describe: 'Seconds to wait for all ranks at the beginning; default 60',
+        },
+        'rank-timeout': {
+          type: 'string',
+          requiresArg: true,
+          group: 'Several ranks:',
+          hidden: true,
+          describe: 'Seconds without a sign of life after which a rank is lost; default 60',
         },
         json: { type: 'boolean', default: false, describe: 'One JSON object per tick on stdout' },
         quiet: { type: 'boolean', default: false, describe: 'Say nothing but errors' },
@@ -88,11 +112,14 @@ export const trainCommand: CommandModule<object, TrainArguments> = {
 };
 
 async function run(argv: ArgumentsCamelCase<TrainArguments>): Promise<void> {
-  if (await showPlan(argv)) return;
+  const ranks = ranksOf(argv);
+  const follows = ranks !== undefined && ranks.rank > 0;
+  if (argv.ranks !== undefined) return launch(argv);
+  if (!follows && (await showPlan(argv))) return;
   const { data, out, preset, config } = argv;
   if (out === undefined) throw new UsageError('the flag --out is missing');
-  const resume = argv.resume || (!argv.json && !argv.quiet && (await askToResume(out)));
-  const reporter = createReporter(argv);
+  const resume = argv.resume || (!argv.json && !argv.quiet && !follows && (await askToResume(out)));
+  const reporter = createReporter({ json: argv.json, quiet: argv.quiet || follows });
   const stop = stopOnSignal(reporter);
   const save = saveOnSignal(reporter);
   try {
@@ -108,7 +135,13 @@ async function run(argv: ArgumentsCamelCase<TrainArguments>): Promise<void> {
     const onProfile = (profile: Profile) => {
       if (!argv.json && !argv.quiet) process.stdout.write(`${profileText(profile)}\n`);
     };
-    const control = { signal: stop.signal, checkpointWanted: save.wanted, profile: argv.profile, onProfile };
+    const control = {
+      signal: stop.signal,
+      checkpointWanted: save.wanted,
+      profile: argv.profile,
+      onProfile,
+      ranks,
+    };
     for await (const tick of train(options, control)) reporter.tick(tick);
   } finally {
     stop.release();
@@ -116,6 +149,42 @@ async function run(argv: ArgumentsCamelCase<TrainArguments>): Promise<void> {
     reporter.close();
   }
   if (stop.status !== 0) throw new ExitStatus(stop.status);
+}
+
+/** Which rank a launcher says this is, with the flags' times. */
+function ranksOf(argv: TrainArguments): RankOptions | undefined {
+  const found = rankFromEnvironment();
+  return (
+    found && {
+      ...found,
+      joinTimeout: secondsOf(argv, 'join-timeout'),
+      timeout: secondsOf(argv, 'rank-timeout'),
+    }
+  );
+}
+
+function secondsOf(argv: TrainArguments, flag: 'join-timeout' | 'rank-timeout'): number | undefined {
+  const text = argv[flag];
+  if (text === undefined) return undefined;
+  const value = Number(text);
+  if (value >= 0.1 && value <= 1e6) return value;
+  throw new UsageError(`--${flag} ${text}: expected a number of seconds from 0.1 to 1000000`);
+}
+
+/** Starts the ranks, with the same command line but for the flag that asks for them. */
+async function launch({ ranks }: TrainArguments): Promise<void> {
+  const count = Number(ranks);
+  if (!Number.isInteger(count) || count < 1 || count > 1024)
+    throw new UsageError(`--ranks ${ranks}: expected a whole number from 1 to 1024`);
+  if (rankFromEnvironment() !== undefined)
+    throw new UsageError(
+      '--ranks starts the ranks itself; leave it out where a launcher such as torchrun has',
+    );
+  const args = process.argv.slice(2);
+  const at = args.findIndex((word) => word === '--ranks' || word.startsWith('--ranks='));
+  args.splice(at, args[at] === '--ranks' ? 2 : 1);
+  const status = await launchRanks(count, args);
+  if (status !== 0) throw new ExitStatus(status);
 }
 
 /** SIGUSR1, which batch systems send some time before they end a job, asks for a checkpoint. */

@@ -112,4 +112,6 @@ const joined = (a: StepReport, b: StepReport): StepReport => ({
   skipped: [...a.skipped, ...b.skipped],
   seconds: a.seconds + b.seconds,
   warnings: [...a.warnings, ...b.warnings],
+  stopRequested: a.stopRequested || b.stopRequested,
+  checkpointRequested: a.checkpointRequested || b.checkpointRequested,
 });

@@ -4,6 +4,7 @@ import { type LoadedCheckpoint, stateOf } from '../checkpoint/checkpoint.js';
 import { type ConfigLayer, resolveConfig } from '../config/resolve.js';
 import type { Config } from '../config/schema.js';
 import { openData, type PreparedSet, type PrepareProgress, spreadRows } from '../data/dataset.js';
+import type { Team } from '../distributed/team.js';
 import { ConfigError } from '../errors.js';
 import { ensureFolder, writeFileAtomic } from '../files.js';
 import { encodeGrid } from '../generation/grid.js';
@@ -38,6 +39,8 @@ export interface Plan {
   /** Run folder or checkpoint with the weights to begin from. */
   initFrom?: string | undefined;
   control: { signal?: AbortSignal | undefined };
+  /** The ranks of this run, of which this is rank 0; absent in a run on one. */
+  team?: Team | undefined;
   /** Keeps other runs out of the folder, which must exist by then. */
   lock(): Promise<void>;
 }
@@ -47,11 +50,12 @@ type Preparation = AsyncGenerator<Tick, LoopOptions | undefined, void>;
 
 /** A new run. Until its data is ready nothing is written to its folder, so that a wrong path leaves no folder behind. */
 export async function* beginRun(out: string, plan: Plan): Preparation {
-  const { data, layers, initFrom, control, lock } = plan;
+  const { data, layers, initFrom, control, lock, team } = plan;
   const config = resolveConfig(layers);
   await RunFolder.claim(out);
   const addon = loadAddon();
   const weights = initFrom === undefined ? undefined : await readInitialWeights(initFrom, { config, addon });
+  await team?.prepare(config);
   const dataset = yield* readUsableImages(data, config, control.signal);
   if (dataset === undefined) {
     yield abortedEnd(config);
@@ -62,12 +66,12 @@ export async function* beginRun(out: string, plan: Plan): Preparation {
   const folder = await RunFolder.claim(out);
   await folder.sweep();
   const wrote = await writeInitRecord(folder, weights);
-  return yield* setUp({ addon, config, dataset, folder, signal: control.signal, weights, wrote });
+  return yield* setUp({ addon, config, dataset, folder, signal: control.signal, weights, wrote, team });
 }
 
 /** A run that was begun before, from its newest whole checkpoint. */
 export async function* continueRun(folder: RunFolder, plan: Plan): Preparation {
-  const { data, layers, initFrom, control, lock } = plan;
+  const { data, layers, initFrom, control, lock, team } = plan;
   await lock();
   await folder.sweep();
   const addon = loadAddon();
@@ -86,13 +90,14 @@ export async function* continueRun(folder: RunFolder, plan: Plan): Preparation {
     yield { ...abortedEnd(config, checkpoint), stopped: 'finished' };
     return undefined;
   }
+  await team?.prepare(config);
   const dataset = yield* readUsableImages(data, config, control.signal);
   if (dataset === undefined) {
     yield abortedEnd(config, checkpoint);
     return undefined;
   }
   if (checkpoint !== undefined) requireSameData(data, dataset.hash, checkpoint);
-  return yield* setUp({ addon, config, dataset, folder, signal: control.signal, checkpoint, weights });
+  return yield* setUp({ addon, config, dataset, folder, signal: control.signal, checkpoint, weights, team });
 }
 
 /** The last tick of a run that took no step. */
@@ -117,11 +122,12 @@ interface SetUpOptions {
   weights?: InitialWeights | undefined;
   /** Files written so far. */
   wrote?: string[];
+  team?: Team | undefined;
 }
 
 /** Writes the run's first files and sets up the trainer, which maps the images and holds the only copy of the state. */
 async function* setUp(options: SetUpOptions): Preparation {
-  const { addon, config, folder, signal, checkpoint, weights, wrote = [] } = options;
+  const { addon, config, folder, signal, checkpoint, weights, wrote = [], team } = options;
   const { dataset } = options;
   const { skipped, hash: dataHash, source } = dataset;
   const [imageCount] = dataset.shape;
@@ -151,6 +157,7 @@ async function* setUp(options: SetUpOptions): Preparation {
     yield abortedEnd(config, checkpoint);
     return undefined;
   }
+  await team?.compareData(source.path, dataHash);
   const faults = faultsOf(process.env);
   const state = checkpoint ? stateOf(checkpoint) : weights && (await stateFrom(weights, { config, addon }));
   const trainer = await addon
@@ -159,6 +166,7 @@ async function* setUp(options: SetUpOptions): Preparation {
       dataset: { path: dataset.path },
       ...(faults && { faults }),
       ...(state && { state }),
+      ...(team && { group: team.group }),
     })
     .catch((error: unknown) => {
       throw namingSettings(error, config, 'before the first step');

@@ -1,6 +1,9 @@
 import { configLayers } from '../config/layers.js';
 import type { PresetName } from '../config/presets.js';
 import type { ConfigInput } from '../config/schema.js';
+import { followRun } from '../distributed/follow.js';
+import type { RankOptions } from '../distributed/ranks.js';
+import { Team } from '../distributed/team.js';
 import { ConfigError } from '../errors.js';
 import type { FileLock } from '../file-lock.js';
 import { loadAddon } from '../native.js';
@@ -50,6 +53,11 @@ export interface TrainControl {
   profile?: string | undefined;
   /** Told where the time of those steps went. */
   onProfile?: ((profile: Profile) => void) | undefined;
+  /**
+   * Which of several ranks this process is: docs/distributed.md. Default alone. A rank other than 0 yields no ticks and
+   * takes its settings from rank 0; its `signal` ends the run on all.
+   */
+  ranks?: RankOptions | undefined;
 }
 
 /**
@@ -57,7 +65,8 @@ export interface TrainControl {
  * the loop early ends it and frees the native memory, without a checkpoint.
  *
  * Throws ConfigError, DataError, OutputError, SetupError; CheckpointError when a run to be resumed has no whole
- * checkpoint, or when `initFrom` has none that fits; ERR_SAN_NON_FINITE when a loss is no longer a number.
+ * checkpoint, or when `initFrom` has none that fits; ERR_SAN_NON_FINITE when a loss is no longer a number. On several
+ * ranks also ERR_SAN_RENDEZVOUS when they do not come together, and ERR_SAN_RANK_LOST when one fails or dies.
  */
 export async function* train(
   options: TrainOptions,
@@ -66,10 +75,62 @@ export async function* train(
   yield* logged(allTicks(options, control), control.log);
 }
 
+/** One rank's part, among its team if there are others. */
 async function* allTicks(options: TrainOptions, control: TrainControl): AsyncGenerator<Tick, void, void> {
+  const { ranks } = control;
+  requirePath('data', options.data);
+  requirePath('out', options.out);
+  // A launcher that starts the ranks again means them to go on.
+  const resumed = (ranks?.attempt ?? 0) > 0 ? { ...options, resume: true } : options;
+  if (ranks === undefined || ranks.worldSize === 1) {
+    yield* ownTicks(resumed, control);
+    return;
+  }
+  const addon = loadAddon();
+  const team = await Team.join(addon, ranks);
+  try {
+    if (team.rank > 0) await followRun(team, addon, { data: options.data, ...control });
+    else yield* ownTicks(resumed, ledControl(control), team);
+  } catch (error) {
+    await team.fail(error);
+    throw error;
+  } finally {
+    await team.leave();
+  }
+}
+
+/** A control that the other ranks take part in: stop and save are called for what they ask. */
+function ledControl(control: TrainControl): LedControl {
+  const { signal, checkpointWanted } = control;
+  const stopped = new AbortController();
+  let asked = false;
+  return {
+    ...control,
+    signal: signal === undefined ? stopped.signal : AbortSignal.any([signal, stopped.signal]),
+    checkpointWanted: () => {
+      const wanted = asked;
+      asked = false;
+      return (checkpointWanted?.() ?? false) || wanted;
+    },
+    asked: {
+      stop: () => stopped.abort(),
+      checkpoint: () => {
+        asked = true;
+      },
+    },
+  };
+}
+
+interface LedControl extends TrainControl {
+  asked?: Parameters<Team['watch']>[1];
+}
+
+async function* ownTicks(
+  options: TrainOptions,
+  control: LedControl,
+  team?: Team,
+): AsyncGenerator<Tick, void, void> {
   const { data, out, resume = false, initFrom, preset, config: file, ...keys } = options;
-  requirePath('data', data);
-  requirePath('out', out);
   if (initFrom !== undefined) requirePath('initFrom', initFrom);
   const layers = await configLayers({ preset, config: file, keys: { ...keys } });
   const found = resume ? await RunFolder.find(out) : undefined;
@@ -80,10 +141,11 @@ async function* allTicks(options: TrainOptions, control: TrainControl): AsyncGen
     held = await RunLock.take(out);
   };
   try {
-    const plan = { data, layers, initFrom, control, lock };
+    const plan = { data, layers, initFrom, control, lock, team };
     const run = found === undefined ? yield* beginRun(out, plan) : yield* continueRun(found, plan);
     if (run === undefined) return;
     try {
+      if (control.asked) team?.watch(run.trainer, control.asked);
       yield* profiled(run, control);
     } finally {
       await run.trainer.dispose();

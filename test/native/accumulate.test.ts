@@ -1,7 +1,8 @@
 /** A batch taken in several passes gives what it gives in one. */
 import { expect, test } from 'vitest';
-import type { Estimator, LossOptions, NativeTensor, Pairing, TrainerOptions } from '../../lib/native.js';
+import type { Estimator, LossOptions, Pairing, TrainerOptions } from '../../lib/native.js';
 import { LOSS_NAMES, loadAddon } from '../../lib/native.js';
+import { relativeDifference } from './differences.js';
 import { someImages, trainerOptions } from './support.js';
 
 const addon = loadAddon();
@@ -30,27 +31,10 @@ async function trained(changes: Partial<TrainerOptions>, steps = 3) {
   return { report, state };
 }
 
-const numbers = ({ data }: NativeTensor) =>
-  new Float64Array(data.buffer.slice(data.byteOffset, data.byteOffset + data.byteLength));
-
-/** |a - b| / |a| over all numbers. */
-function difference(a: readonly NativeTensor[], b: readonly NativeTensor[]): number {
-  let square = 0;
-  let error = 0;
-  for (const [i, tensor] of a.entries()) {
-    const other = numbers(b[i] as NativeTensor);
-    for (const [k, value] of numbers(tensor).entries()) {
-      square += value ** 2;
-      error += (value - (other[k] ?? Number.NaN)) ** 2;
-    }
-  }
-  return Math.sqrt(error / square);
-}
-
 test.each(variants)('four passes: %s', async (_, changes) => {
   const options = { loss: { ...loss, ...changes } };
   const [one, several] = [await trained(options), await trained({ ...options, accumulate: 4 })];
-  expect(difference(one.state.tensors, several.state.tensors)).toBeLessThan(1e-10);
+  expect(relativeDifference(one.state.tensors, several.state.tensors)).toBeLessThan(1e-10);
   for (const [i, losses] of one.report.losses.entries()) {
     for (const name of LOSS_NAMES)
       expect(several.report.losses[i]?.[name], `${name} of step ${i + 1}`).toBeCloseTo(losses[name], 10);

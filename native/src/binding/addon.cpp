@@ -12,6 +12,7 @@
 #include "binding/convert.h"
 #include "binding/environment.h"
 #include "binding/extractor.h"
+#include "binding/group.h"
 #include "binding/handle.h"
 #include "binding/loader.h"
 #include "binding/metrics.h"
@@ -127,6 +128,7 @@ Napi::Value initialise(const Napi::CallbackInfo& info) {
   out.Set("createTrainer", Napi::Function::New<create_trainer>(env, "createTrainer"));
   out.Set("createNetwork", Napi::Function::New<create_network>(env, "createNetwork"));
   out.Set("createExtractor", Napi::Function::New<create_extractor>(env, "createExtractor"));
+  out.Set("createGroup", Napi::Function::New<create_group>(env, "createGroup"));
   out.Set("createLoader", Napi::Function::New<create_loader>(env, "createLoader"));
   export_metrics(env, out);
   export_profiling(env, out);

@@ -7,8 +7,10 @@
 
 #include "binding/convert.h"
 #include "binding/environment.h"
+#include "binding/group.h"
 #include "binding/handle.h"
 #include "binding/warnings.h"
+#include "distributed/orders.h"
 #include "san/trainer.h"
 
 namespace san::binding {
@@ -17,11 +19,16 @@ namespace {
 constexpr napi_type_tag kTag = {0x9a3c5d2e7f104b86, 0x8e51c07d34f2a96b};
 
 struct Session {
-  Session(std::unique_ptr<Trainer> trainer, int threads, ModelConfig model, at::ScalarType dtype)
-      : handle(std::move(trainer), "trainer", threads), model(model), dtype(dtype) {}
+  Session(std::unique_ptr<Trainer> trainer, int threads, ModelConfig model, at::ScalarType dtype,
+          std::shared_ptr<ProcessGroup> group)
+      : handle(std::move(trainer), "trainer", threads), group(std::move(group)), model(model), dtype(dtype) {}
 
   Handle<Trainer> handle;
+  /// Null for a run on one rank.
+  const std::shared_ptr<ProcessGroup> group;
   std::atomic<bool> interrupted{false};
+  /// What this rank asks all ranks for.
+  std::atomic<bool> wants_checkpoint{false};
   const ModelConfig model;
   const at::ScalarType dtype;
 };
@@ -37,20 +44,29 @@ struct RunReport {
   std::vector<SkippedStep> skipped;
   double seconds = 0;
   std::vector<std::string> warnings;
+  /// What any rank asked for during these steps.
+  Wishes wishes;
 };
 
 /// `schedule` holds the rates of each step; empty for constant ones.
 RunReport run_steps(Session& session, int64_t steps, const std::vector<StepRates>& schedule,
                     const Lifetime& lifetime) {
   Trainer& trainer = session.handle.get();
+  const bool alone = trainer.ranks().size() == 1;
   RunReport report;
   const auto begin = std::chrono::steady_clock::now();
   for (int64_t i = 0; i < steps; ++i) {
-    if (lifetime.dead || session.interrupted.exchange(false)) break;
+    // Ranks end after the same step: an interruption is agreed on in the step that follows it.
+    if (lifetime.dead || (alone && session.interrupted.exchange(false))) break;
+    const Wishes wishes{!alone && session.interrupted.exchange(false),
+                        session.wants_checkpoint.exchange(false)};
     const StepOutcome outcome =
-        trainer.step(schedule.empty() ? trainer.config().rates() : schedule[static_cast<size_t>(i)]);
+        trainer.step(schedule.empty() ? trainer.config().rates() : schedule[static_cast<size_t>(i)], wishes);
     report.losses.push_back(outcome.losses);
+    report.wishes.checkpoint |= outcome.wishes.checkpoint;
+    report.wishes.stop |= outcome.wishes.stop;
     if (!outcome.not_finite.empty()) report.skipped.push_back({trainer.steps(), outcome.not_finite});
+    if (outcome.wishes.stop) break;
   }
   report.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
   report.step = trainer.steps();
@@ -74,11 +90,65 @@ Napi::Value report_of(Napi::Env env, const RunReport& report) {
   }
   out.Set("skipped", skipped);
   out.Set("seconds", report.seconds);
+  out.Set("stopRequested", report.wishes.stop);
+  out.Set("checkpointRequested", report.wishes.checkpoint);
   Napi::Array warnings = Napi::Array::New(env, report.warnings.size());
   for (size_t i = 0; i < report.warnings.size(); ++i)
     warnings.Set(static_cast<uint32_t>(i), report.warnings[i]);
   out.Set("warnings", warnings);
   return out;
+}
+
+/// Runs `work`; the other ranks are told of what it throws, for they wait for this one.
+template <typename Work>
+auto telling_others(const Session& session, const Work& work) {
+  try {
+    return work();
+  } catch (...) {
+    const Fault fault = current_fault();
+    if (session.group && fault.code != kRankLost) session.group->report_failure("failed: " + fault.message);
+    throw;
+  }
+}
+
+/// Rank 0 takes its steps together with the others.
+RunReport lead_steps(Session& session, int64_t steps, const std::vector<StepRates>& schedule,
+                     const Lifetime& lifetime) {
+  Trainer& trainer = session.handle.get();
+  if (trainer.ranks().size() > 1 && session.interrupted.exchange(false)) {
+    RunReport none;
+    none.step = trainer.steps();
+    return none;
+  }
+  distributed::give(trainer.ranks(), {distributed::Task::steps, steps, schedule});
+  return run_steps(session, steps, schedule, lifetime);
+}
+
+/// The other ranks do what rank 0 says, until it says that this is the end.
+int64_t follow(Session& session, const Lifetime& lifetime) {
+  Trainer& trainer = session.handle.get();
+  for (;;) {
+    const distributed::Order order = distributed::take(trainer.ranks());
+    switch (order.task) {
+      case distributed::Task::steps:
+        run_steps(session, order.steps, order.schedule, lifetime);
+        break;
+      case distributed::Task::restore:
+        trainer.synchronise();
+        break;
+      case distributed::Task::end:
+        return trainer.steps();
+    }
+  }
+}
+
+/// Rank 0 lets the others go. They learn of a rank that is lost by themselves.
+void dismiss(Session& session) {
+  try {
+    Trainer& trainer = session.handle.get();
+    if (trainer.ranks().rank() == 0) distributed::give(trainer.ranks(), {distributed::Task::end, 0, {}});
+  } catch (const Error&) {
+  }
 }
 
 /// StepSchedule: one value a step in each array.
@@ -167,6 +237,8 @@ class TrainerObject : public Napi::ObjectWrap<TrainerObject> {
     return DefineClass(
         env, "NativeTrainer",
         {InstanceMethod<&TrainerObject::run>("run"), InstanceMethod<&TrainerObject::interrupt>("interrupt"),
+         InstanceMethod<&TrainerObject::request_checkpoint>("requestCheckpoint"),
+         InstanceMethod<&TrainerObject::follow_others>("follow"),
          InstanceMethod<&TrainerObject::step_on>("stepOn"),
          InstanceMethod<&TrainerObject::generate>("generate"),
          InstanceMethod<&TrainerObject::decode>("decode"), InstanceMethod<&TrainerObject::reverse>("reverse"),
@@ -196,7 +268,7 @@ class TrainerObject : public Napi::ObjectWrap<TrainerObject> {
       return here.run(
           env,
           [session = session_, steps, schedule = std::move(schedule), lifetime = here.lifetime()] {
-            return run_steps(*session, steps, schedule, *lifetime);
+            return telling_others(*session, [&] { return lead_steps(*session, steps, schedule, *lifetime); });
           },
           report_of);
     });
@@ -205,6 +277,24 @@ class TrainerObject : public Napi::ObjectWrap<TrainerObject> {
   Napi::Value interrupt(const Napi::CallbackInfo& info) {
     session_->interrupted = true;
     return info.Env().Undefined();
+  }
+
+  Napi::Value request_checkpoint(const Napi::CallbackInfo& info) {
+    session_->wants_checkpoint = true;
+    return info.Env().Undefined();
+  }
+
+  Napi::Value follow_others(const Napi::CallbackInfo& info) {
+    const Napi::Env env = info.Env();
+    return guarded_promise(env, [&] {
+      Environment& here = Environment::of(env);
+      return here.run(
+          env,
+          [session = session_, lifetime = here.lifetime()] {
+            return telling_others(*session, [&] { return follow(*session, *lifetime); });
+          },
+          [](Napi::Env env, int64_t steps) { return Napi::Number::New(env, static_cast<double>(steps)); });
+    });
   }
 
   Napi::Value step_on(const Napi::CallbackInfo& info) {
@@ -288,7 +378,10 @@ class TrainerObject : public Napi::ObjectWrap<TrainerObject> {
       return Environment::of(env).run(
           env,
           [session = session_, state = std::move(state)] {
-            session->handle.get().restore(state);
+            Trainer& trainer = session->handle.get();
+            trainer.restore(state);
+            distributed::give(trainer.ranks(), {distributed::Task::restore, 0, {}});
+            trainer.synchronise();
             return true;
           },
           [](Napi::Env env, bool) { return env.Undefined(); });
@@ -311,7 +404,10 @@ class TrainerObject : public Napi::ObjectWrap<TrainerObject> {
   }
 
   Napi::Value dispose(const Napi::CallbackInfo& info) {
-    return dispose_promise(info.Env(), memory_, [session = session_] { session->handle.dispose(); });
+    return dispose_promise(info.Env(), memory_, [session = session_] {
+      dismiss(*session);
+      session->handle.dispose();
+    });
   }
 
   std::shared_ptr<Session> session_;
@@ -344,18 +440,21 @@ Napi::Value create_trainer(const Napi::CallbackInfo& info) {
     std::optional<TrainerState> state;
     if (options.has("state")) state = read_state(options.object("state"));
     options.value("state");
+    const std::shared_ptr<ProcessGroup> group = read_group(options, "group");
     options.finish();
     return Environment::of(env).run(
         env,
-        [config, threads, source = std::move(source), state = std::move(state)]() mutable {
+        [config, threads, group, source = std::move(source), state = std::move(state)]() mutable {
           use_threads(threads);
-          auto trainer = std::make_unique<Trainer>(config, open_images(source), state);
+          auto trainer = std::make_unique<Trainer>(config, open_images(source), state, group);
+          trainer->synchronise();
           const int64_t bytes = trainer->bytes();
           // The state was copied; holding the inputs until the promise settles would double the memory.
           source.reset();
           state.reset();
           return Made<Session>{
-              std::make_shared<Session>(std::move(trainer), threads, config.model, config.dtype), bytes};
+              std::make_shared<Session>(std::move(trainer), threads, config.model, config.dtype, group),
+              bytes};
         },
         [](Napi::Env env, const Made<Session>& made) -> Napi::Value {
           return wrap(env, Environment::of(env).trainer_class, made, kTag);

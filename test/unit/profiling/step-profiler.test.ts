@@ -27,7 +27,15 @@ function setUp(path: string, limit = Number.POSITIVE_INFINITY) {
       calls.push(done);
       rates.push(...(schedule?.learningRate ?? []));
       step += done;
-      return { step, losses: Array(done).fill(losses), skipped: [], seconds: done, warnings: [] };
+      return {
+        step,
+        losses: Array(done).fill(losses),
+        skipped: [],
+        seconds: done,
+        warnings: [],
+        stopRequested: false,
+        checkpointRequested: false,
+      };
     },
   } as unknown as NativeTrainer;
   const addon = {

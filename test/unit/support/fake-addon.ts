@@ -117,6 +117,8 @@ export class FakeTrainer implements NativeTrainer {
       skipped,
       seconds: losses.length * secondsPerStep,
       warnings: [],
+      stopRequested: false,
+      checkpointRequested: false,
     };
   }
 
@@ -152,6 +154,12 @@ export class FakeTrainer implements NativeTrainer {
 
   async dispose(): Promise<void> {
     this.disposals++;
+  }
+
+  requestCheckpoint(): void {}
+
+  follow(): never {
+    throw new Error('not faked');
   }
 
   stepOn(): never {
@@ -196,6 +204,9 @@ export function fakeAddon(settings: FakeTrainerSettings = {}) {
         },
       };
       return network;
+    },
+    createGroup: () => {
+      throw new Error('not faked');
     },
     createLoader: () => {
       throw new Error('not faked');

@@ -1,0 +1,232 @@
+#include "san/process_group.h"
+
+#include <ATen/ATen.h>
+
+#include <chrono>
+#include <cstdlib>
+#include <optional>
+#include <torch/csrc/distributed/c10d/PrefixStore.hpp>
+#include <torch/csrc/distributed/c10d/ProcessGroupGloo.hpp>
+#include <utility>
+#include <vector>
+
+#include "distributed/liveness.h"
+#include "distributed/nccl.h"
+#include "distributed/store.h"
+#include "san/error.h"
+
+namespace san {
+namespace {
+
+using std::chrono::milliseconds;
+using Clock = std::chrono::steady_clock;
+using distributed::Liveness;
+using Backend = c10::intrusive_ptr<c10d::Backend>;
+using Work = c10::intrusive_ptr<c10d::Work>;
+
+/// A collective may take as long as rank 0 needs between two steps, for pictures or metrics: it is the beats
+/// that tell whether anybody still lives.
+constexpr milliseconds kLongest = std::chrono::hours(24 * 7);
+/// How often a wait looks for faults.
+constexpr milliseconds kSlice{100};
+
+std::string first_line(const std::string& text) { return text.substr(0, text.find('\n')); }
+
+/// The elements in memory order, whatever the strides.
+at::Tensor flat_view(const at::Tensor& tensor) {
+  if (!tensor.is_non_overlapping_and_dense())
+    throw Error(kShape, "a tensor with gaps cannot be sent to other ranks");
+  return tensor.as_strided({tensor.numel()}, {1});
+}
+
+Backend make_gloo(const distributed::Store& store, const ProcessGroupConfig& config) {
+  auto options = c10d::ProcessGroupGloo::Options::create(config.join_timeout);
+  const char* interface = std::getenv("GLOO_SOCKET_IFNAME");
+  const std::string address = distributed::address_towards(config.host);
+  if (interface != nullptr && *interface != '\0')
+    options->devices.push_back(c10d::ProcessGroupGloo::createDeviceForInterface(interface));
+  else if (!address.empty())
+    options->devices.push_back(c10d::ProcessGroupGloo::createDeviceForHostname(address));
+  else
+    options->devices.push_back(c10d::ProcessGroupGloo::createDefaultDevice());
+  auto group = c10::make_intrusive<c10d::ProcessGroupGloo>(
+      c10::make_intrusive<c10d::PrefixStore>("gloo", store), config.rank, config.world_size, options);
+  group->setTimeout(kLongest);
+  return group;
+}
+
+class GroupOfProcesses final : public ProcessGroup {
+ public:
+  GroupOfProcesses(const ProcessGroupConfig& config, Cancelled cancelled)
+      : config_(config), cancelled_(std::move(cancelled)) {
+    store_ = distributed::connect(config, config.serves_store);
+    names_ = distributed::meet(store_, config, cancelled_);
+    liveness_.emplace(distributed::connect(config, false), config.rank, names_, config.timeout);
+    try {
+      gloo_ = make_gloo(store_, config);
+      barrier();
+    } catch (const Error&) {
+      abandon();
+      throw;
+    } catch (const std::exception& error) {
+      const std::string reason = first_line(error.what());
+      abandon();
+      throw Error(kRendezvous, "the ranks cannot connect to each other: " + reason +
+                                   "; GLOO_SOCKET_IFNAME names the network interface to use");
+    }
+  }
+
+  ~GroupOfProcesses() override { abandon(); }
+
+  int rank() const override { return config_.rank; }
+  int size() const override { return config_.world_size; }
+
+  at::Tensor all_gather(const at::Tensor& part) override {
+    std::vector<int64_t> shape = part.sizes().vec();
+    shape[0] *= size();
+    const at::Tensor own = part.contiguous(), all = at::empty(shape, part.options());
+    std::vector<at::Tensor> inputs = {flat_view(own)};
+    std::vector<std::vector<at::Tensor>> outputs = {flat_view(all).chunk(static_cast<int64_t>(size()))};
+    count((size() - 1) * static_cast<int64_t>(own.nbytes()));
+    await(begin([&](c10d::Backend& backend) { return backend.allgather(outputs, inputs); }, part));
+    return all;
+  }
+
+  std::unique_ptr<Reduction> all_reduce(const at::Tensor& flat) override {
+    class Pending final : public Reduction {
+     public:
+      Pending(GroupOfProcesses& group, Work work) : group_(group), work_(std::move(work)) {}
+      void wait() override { group_.await(work_); }
+
+     private:
+      GroupOfProcesses& group_;
+      Work work_;
+    };
+    std::vector<at::Tensor> tensors = {flat};
+    count(2 * (size() - 1) * static_cast<int64_t>(flat.nbytes()) / size());
+    return std::make_unique<Pending>(
+        *this, begin([&](c10d::Backend& backend) { return backend.allreduce(tensors); }, flat));
+  }
+
+  void broadcast(const at::Tensor& tensor) override {
+    std::vector<at::Tensor> tensors = {flat_view(tensor)};
+    count(rank() == 0 ? static_cast<int64_t>(tensor.nbytes()) : 0);
+    await(begin([&](c10d::Backend& backend) { return backend.broadcast(tensors); }, tensor));
+  }
+
+  void barrier() override {
+    await(begin([](c10d::Backend& backend) { return backend.barrier(); }, {}));
+  }
+
+  Traffic traffic() const override { return traffic_; }
+
+  void report_failure(const std::string& reason) override {
+    try {
+      if (liveness_) liveness_->report(reason);
+    } catch (...) {
+      // It ends anyway, and its beats with it.
+    }
+    abandon();
+  }
+
+  void leave() override {
+    if (!gloo_) return;
+    barrier();
+    liveness_->stop();
+    // Nobody looks into the store any more, so that rank 0 may take it away.
+    barrier();
+    liveness_.reset();
+    nccl_.reset();
+    gloo_.reset();
+    store_.reset();
+  }
+
+ private:
+  template <typename Start>
+  Work begin(const Start& start, const at::Tensor& tensor) {
+    if (!gloo_) throw Error(kRankLost, "this rank has left the run");
+    try {
+      return start(tensor.defined() && tensor.is_cuda() ? nccl() : *gloo_);
+    } catch (const std::exception& error) {
+      lose(first_line(error.what()));
+    }
+  }
+
+  c10d::Backend& nccl() {
+    if (!nccl_)
+      nccl_ = distributed::make_nccl(c10::make_intrusive<c10d::PrefixStore>("nccl", store_), config_);
+    return *nccl_;
+  }
+
+  /// Until `work` is done, or somebody is lost.
+  void await(const Work& work) {
+    const auto begun = Clock::now();
+    bool waiting = true;
+    while (waiting) {
+      try {
+        // NCCL's work is waited for by the stream; this returns at once.
+        work->wait(kSlice);
+        waiting = false;
+      } catch (const std::exception& error) {
+        if (work->isCompleted()) lose(first_line(error.what()));
+        const std::string fault = liveness_ ? liveness_->fault() : "";
+        if (!fault.empty()) throw_lost(fault);
+        if (cancelled_ && cancelled_()) {
+          abandon();
+          throw Error(kNative, "the work was cancelled");
+        }
+      }
+    }
+    traffic_.seconds_waited += std::chrono::duration<double>(Clock::now() - begun).count();
+  }
+
+  void count(int64_t bytes) {
+    ++traffic_.collectives;
+    traffic_.bytes += bytes;
+  }
+
+  [[noreturn]] void lose(const std::string& symptom) {
+    throw_lost(liveness_ ? liveness_->explain(symptom) : "the connection to another rank broke: " + symptom);
+  }
+
+  [[noreturn]] void throw_lost(const std::string& fault) {
+    abandon();
+    throw Error(kRankLost, fault + "; checkpoints are unharmed, start all ranks again with --resume");
+  }
+
+  /// Gloo's destructor waits for its work, which may never end; what is left behind ends with the process.
+  void abandon() {
+    if (gloo_) (void)gloo_.release();
+    if (nccl_) (void)nccl_.release();
+    if (store_) (void)store_.release();
+  }
+
+  const ProcessGroupConfig config_;
+  const Cancelled cancelled_;
+  distributed::Store store_;
+  std::vector<std::string> names_;
+  std::optional<Liveness> liveness_;
+  Backend gloo_, nccl_;
+  Traffic traffic_;
+};
+
+}  // namespace
+
+void ProcessGroupConfig::validate() const {
+  const auto fail = [](const std::string& field, const std::string& message) {
+    throw Error(kOptions, field + " " + message, field);
+  };
+  if (world_size < 1) fail("worldSize", "must be at least 1");
+  if (rank < 0 || rank >= world_size)
+    fail("rank", "is " + std::to_string(rank) + "; it must be from 0 to " + std::to_string(world_size - 1));
+  if (host.empty()) fail("host", "must be an address");
+  if (port < 1 || port > 65535) fail("port", "must be from 1 to 65535");
+  if (timeout.count() < 1 || join_timeout.count() < 1) fail("timeout", "must be at least 1 ms");
+}
+
+std::shared_ptr<ProcessGroup> ProcessGroup::join(const ProcessGroupConfig& config, Cancelled cancelled) {
+  config.validate();
+  return std::make_shared<GroupOfProcesses>(config, std::move(cancelled));
+}
+
+}  // namespace san

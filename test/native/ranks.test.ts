@@ -1,0 +1,109 @@
+/** Training on two ranks, as processes: the same numbers, the run folder, and the end of a rank. */
+import { spawn } from 'node:child_process';
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { savePhotos } from './photos.js';
+import { root } from './support.js';
+
+interface Ended {
+  code: number | null;
+  signal: NodeJS.Signals | null;
+  output: string;
+}
+
+interface Rank {
+  kill(): void;
+  output(): string;
+  ended: Promise<Ended>;
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address() as { port: number };
+  await new Promise((resolve) => server.close(resolve));
+  return port;
+}
+
+function start(args: readonly string[], variables: NodeJS.ProcessEnv): Rank {
+  const child = spawn(process.execPath, args, {
+    cwd: root,
+    env: { ...process.env, OMP_NUM_THREADS: '1', MASTER_ADDR: '127.0.0.1', ...variables },
+    timeout: 120_000,
+  });
+  let output = '';
+  for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk) => (output += chunk));
+  return {
+    kill: () => child.kill('SIGKILL'),
+    output: () => output,
+    ended: new Promise((resolve) => child.once('close', (code, signal) => resolve({ code, signal, output }))),
+  };
+}
+
+/** The same program as both ranks of two. */
+async function startBoth(args: readonly string[]): Promise<[Rank, Rank]> {
+  const port = String(await freePort());
+  const one = (rank: string) => start(args, { RANK: rank, WORLD_SIZE: '2', MASTER_PORT: port });
+  return [one('0'), one('1')];
+}
+
+test('two ranks compute what one does, for each estimator and pairing', async () => {
+  const ranks = await startBoth(['dist/test/acceptance/ranks.js', '2']);
+  const [first, second] = await Promise.all(ranks.map(({ ended }) => ended));
+  expect([first?.code, second?.code], `${first?.output}${second?.output}`).toEqual([0, 0]);
+  const lines = first?.output.split('\n').filter((line) => line.startsWith('{')) ?? [];
+  expect(lines.filter((line) => !line.includes('"good":true'))).toEqual([]);
+  expect(lines).toHaveLength(32);
+});
+
+describe('the command line', () => {
+  let folder = '';
+  let photos = '';
+  const train = (out: string, ...more: string[]) => [
+    ...['bin/san-native.js', 'train', photos, '--out', out, '--image-size', '16', '--base-width', '4'],
+    ...['--max-width', '16', '--batch-size', '4', '--sample-every', '0', '--rank-timeout', '10', ...more],
+  ];
+
+  beforeAll(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'san-native-ranks-'));
+    photos = await savePhotos(join(folder, 'photos'));
+  });
+
+  afterAll(() => rm(folder, { recursive: true, force: true }));
+
+  test('--ranks 2 trains; one rank alone continues the run', async () => {
+    const out = join(folder, 'run');
+    const both = await start(train(out, '--ranks', '2', '--steps', '6'), {}).ended;
+    expect(both.code, both.output).toBe(0);
+    const alone = await start(train(out, '--resume', '--steps', '8'), {}).ended;
+    expect(alone.code, alone.output).toBe(0);
+    expect(await readdir(join(out, 'checkpoints'))).toContain('step-000008.safetensors');
+  });
+
+  test('a rank that is killed ends the other with an error that names it', async () => {
+    const out = join(folder, 'killed');
+    const [first, second] = await startBoth(train(out, '--steps', '1000000', '--checkpoint-every', '20'));
+    const lines = () => readFile(join(out, 'metrics.jsonl'), 'utf8').catch(() => '');
+    for (let i = 0; i < 600 && (await lines()) === ''; i++) await delay(100);
+    second.kill();
+    const { code, output } = await first.ended;
+    expect(code).toBe(1);
+    expect(output).toMatch(/ERR_SAN_RANK_LOST: rank 1 \(process \d+ on .*\) is gone/);
+  });
+
+  test('ranks that do not come together are told why', async () => {
+    const out = join(folder, 'none');
+    const environment = { WORLD_SIZE: '2', MASTER_PORT: String(await freePort()) };
+    const late = ['--join-timeout', '1'];
+    const [noStore, noRank] = await Promise.all([
+      start(train(out, ...late), { ...environment, RANK: '1', MASTER_PORT: String(await freePort()) }).ended,
+      start(train(out, ...late), { ...environment, RANK: '0' }).ended,
+    ]);
+    expect(noStore.output).toMatch(/^error ERR_SAN_RENDEZVOUS: nothing answers at 127\.0\.0\.1:\d+/);
+    expect(noRank.output).toMatch(/^error ERR_SAN_RENDEZVOUS: waited 1 s .* for 1 of 2 ranks .*: 1;/);
+  });
+});
