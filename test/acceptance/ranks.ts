@@ -90,8 +90,8 @@ for (const { name, loss, changes } of cases) {
         cutoutProbability: 0,
       },
       loss: { ...trainerOptions().loss, ...loss },
-      // AdamW makes much of rounding errors where gradients are near 0: at 1e-3 float32 alone strays from float64 alone by
-      // as much as from float32 on several ranks.
+      // In float32 rounding flips a gate of ADO or the sign of an update now and then, after which two courses part, on one
+      // rank as well (float32 beside float64, two passes beside one); the smaller the rate, the later.
       optimizer: { ...trainerOptions().optimizer, learningRate: dtype === 'float64' ? 1e-3 : 1e-4 },
     });
     const before = await team.group.traffic();
