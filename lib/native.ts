@@ -5,7 +5,7 @@
  */
 import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type ErrorCode, NativeError, SetupError } from './errors.js';
 import { defaultThreads } from './threads.js';
@@ -15,6 +15,12 @@ export type Dtype = 'float32' | 'float64';
 /** Where a run on a GPU keeps its images. */
 export const DATA_DEVICES = ['auto', 'device', 'host'] as const;
 export type DataDevice = (typeof DATA_DEVICES)[number];
+
+/** What convolutions and activations are computed in while training; everything else stays float32. */
+export type Precision = 'fp32' | 'tf32' | 'bf16';
+
+/** Where tensors are: lib/device.ts makes it of what users write. */
+export type Device = 'cpu' | `cuda:${number}`;
 
 /** A named tensor as raw bytes: C-contiguous, little-endian. */
 export interface NativeTensor {
@@ -148,6 +154,10 @@ export interface TrainerOptions {
   dtype?: Dtype;
   /** Threads of the engine for this trainer's work; default lib/threads.ts. */
   threads?: number;
+  /** Default the processor. Rejects with ERR_SAN_DEVICE where there is no such device. */
+  device?: Device;
+  /** Default fp32. With dtype float32 only. */
+  precision?: Precision;
   /**
    * Training images in a .npy file: uint8 (N, S, S, C), or (N, S, S) for grey, in C order; mapped, not copied, so that
    * it must stay as it is. run() needs either this or `images`, of the model's size and channels. Rejects with
@@ -345,6 +355,8 @@ export interface NetworkOptions {
   /** Of all but forward(); default fp32. Rejects with ERR_SAN_OPTIONS where the CPU has no bf16 instructions. */
   precision?: InferencePrecision;
   threads?: number;
+  /** As in TrainerOptions. */
+  device?: Device;
 }
 
 /** A trained pair of networks for inference. */
@@ -565,9 +577,14 @@ export function packageRoot(): string {
   return fileURLToPath(folder);
 }
 
+/** The build folder of the package at `root`; SAN_NATIVE_BUILD names another one. */
+export function buildFolder(root = packageRoot()): string {
+  return resolve(root, process.env.SAN_NATIVE_BUILD || 'build');
+}
+
 /** Where the build puts the addon of the package at `root`. */
 export function addonPath(root = packageRoot()): string {
-  return join(root, 'build', 'san_native.node');
+  return join(buildFolder(root), 'san_native.node');
 }
 
 let loaded: Addon | undefined;

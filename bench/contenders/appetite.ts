@@ -13,7 +13,8 @@ export interface AppetiteOptions {
 export async function open(options: Record<string, unknown>): Promise<OpenContender> {
   const { dataset, settings } = options as unknown as AppetiteOptions;
   const config = resolveConfig([{ source: '', values: settings }]);
-  const trainer = await loadAddon().createTrainer({ ...trainerOptions(config), dataset });
+  const addon = loadAddon();
+  const trainer = await addon.createTrainer({ ...trainerOptions(config, addon), dataset });
   await trainer.run({ steps: 1 });
   return {
     facts: {},

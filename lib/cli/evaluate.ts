@@ -54,6 +54,7 @@ export const evaluateCommand: CommandModule<object, EvaluateArguments> = {
       'extractor-size': flag('extractor-size'),
       'extractor-range': flag('extractor-range'),
       threads: flag('threads'),
+      device: flag('device'),
     });
     return command;
   },

@@ -31,6 +31,7 @@ interface GenerateArguments {
   grid: string | undefined;
   threads: unknown;
   precision: InferencePrecision;
+  device: string;
   profile: string | undefined;
   json: boolean;
   quiet: boolean;
@@ -79,6 +80,7 @@ export const generateCommand: CommandModule<object, GenerateArguments> = {
         },
         threads: sanFlags.threads,
         precision: sanFlags.precision,
+        device: sanFlags.device,
         profile: {
           type: 'string',
           requiresArg: true,
@@ -101,6 +103,7 @@ async function run(argv: ArgumentsCamelCase<GenerateArguments>): Promise<void> {
   requireTarget(argv, options.count);
   const san = await San.load(argv.run, {
     precision: argv.precision,
+    device: argv.device,
     ...(threads !== undefined && { threads }),
   });
   try {

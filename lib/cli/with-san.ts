@@ -12,6 +12,7 @@ export interface SanArguments {
   run: string;
   threads: unknown;
   precision: InferencePrecision;
+  device: string;
   json: boolean;
   quiet: boolean;
 }
@@ -35,6 +36,12 @@ export const sanFlags = {
     default: 'fp32',
     describe: 'What convolutions multiply; bf16 is faster where the CPU has it, its images differ a little',
   },
+  device: {
+    type: 'string',
+    requiresArg: true,
+    default: 'auto',
+    describe: 'auto, cpu, cuda, or one such as cuda:1',
+  },
   json: { type: 'boolean', default: false, describe: 'One JSON object on stdout' },
   quiet: { type: 'boolean', default: false, describe: 'No progress and no warnings' },
 } as const satisfies Record<string, Options>;
@@ -48,12 +55,15 @@ export const countFlag = (text: string, describe: string) =>
 
 /** Loads the network, and frees it after `work`, which a signal ends in good order. */
 export function withSan<T>(
-  { run, threads, precision, quiet }: Pick<SanArguments, 'run' | 'threads' | 'precision' | 'quiet'>,
+  { run, threads, precision, device, quiet }: Pick<
+    SanArguments,
+    'run' | 'threads' | 'precision' | 'device' | 'quiet'
+  >,
   work: (san: San, control: MeasureControl) => Promise<T>,
 ): Promise<T> {
   const count = threads === undefined ? undefined : wholeNumber('threads', threads, 1);
   return longWork(quiet, async (control) => {
-    const san = await San.load(run, { precision, ...(count !== undefined && { threads: count }) });
+    const san = await San.load(run, { precision, device, ...(count !== undefined && { threads: count }) });
     try {
       if (!quiet) warnDamaged(san.damaged);
       return await work(san, control);

@@ -192,6 +192,9 @@ const scheduleKeys = {
     .describe('Steps over which the weight of repulsion rises from near 0 to its value'),
 };
 
+/** Names of devices: docs/cuda.md. */
+export const DEVICE = /^(auto|cpu|cuda(:\d{1,3})?)$/;
+
 const runKeys = {
   batchSize: whole(2, 65536).default(64).describe('Images per step'),
   accumulate: whole(1, 65536)
@@ -204,6 +207,16 @@ const runKeys = {
     .default('auto')
     .describe('Where a run on a GPU keeps the images; auto is there, if they take a quarter of what is free'),
   threads: whole(1, 1024).exactOptional().describe('CPU threads').meta({ derivation: 'all cores' }),
+  device: z
+    .string()
+    .regex(DEVICE)
+    .default('auto')
+    .describe('Where training runs; auto is the first CUDA device, or the processor where there is none')
+    .meta({ expected: 'auto, cpu, cuda or one of several such as cuda:1' }),
+  precision: z
+    .enum(['fp32', 'tf32', 'bf16'])
+    .default('fp32')
+    .describe('What convolutions and activations are computed in; weights, losses and penalty stay float32'),
   logEvery: whole(1, LONGEST).default(10).describe('Steps that one line of metrics.jsonl sums up'),
   sampleEvery: whole(0, LONGEST)
     .default(200)

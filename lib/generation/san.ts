@@ -1,6 +1,7 @@
 import type { Writable } from 'node:stream';
 import { type LoadedCheckpoint, loadCheckpoint, networkTensors } from '../checkpoint/checkpoint.js';
 import { type Config, modelOptions } from '../config/schema.js';
+import { requireDevice } from '../device.js';
 import { SanError } from '../errors.js';
 import {
   type ImageBatch,
@@ -33,6 +34,8 @@ export interface LoadOptions {
    * little: docs/generation.md. A CPU without it is refused with ERR_SAN_OPTIONS.
    */
   precision?: InferencePrecision;
+  /** auto, cpu, cuda or cuda:N; default auto: the first CUDA device, or the processor where there is none. */
+  device?: string;
 }
 
 export interface GenerateOptions extends SampleOptions, Truncation {
@@ -84,19 +87,21 @@ export class San {
 
   /**
    * Loads a checkpoint file, or the newest whole checkpoint of a run folder.
-   * Throws CheckpointError, or SetupError when the addon has not been built.
+   * Throws CheckpointError, ERR_SAN_DEVICE, or SetupError when the addon has not been built.
    */
   static async load(runOrCheckpoint: string, options: LoadOptions = {}): Promise<San> {
-    const { threads, precision = 'fp32' } = options;
+    const { threads, precision = 'fp32', device = 'auto' } = options;
     if (threads !== undefined) requireWhole('threads', threads, 1);
     requirePrecision(precision);
     const addon = loadAddon();
+    const place = requireDevice(device, addon.info().cuda);
     const checkpoint = await loadCheckpoint(runOrCheckpoint, addon);
     const network = await addon.createNetwork({
       model: modelOptions(checkpoint.config),
       tensors: networkTensors(checkpoint.tensors),
       ...(threads !== undefined && { threads }),
       precision,
+      device: place,
     });
     return new San(checkpoint, precision, network);
   }

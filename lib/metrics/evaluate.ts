@@ -4,6 +4,7 @@ import { resolveConfig } from '../config/resolve.js';
 import { type Config, type ConfigInput, type MetricName, modelOptions } from '../config/schema.js';
 import { openData, spreadRows } from '../data/dataset.js';
 import type { Skipped } from '../data/folder.js';
+import { requireDevice } from '../device.js';
 import { SanError } from '../errors.js';
 import { requireWhole } from '../generation/checks.js';
 import { loadAddon } from '../native.js';
@@ -13,7 +14,7 @@ import { Evaluator } from './evaluator.js';
 import type { MetricValues } from './sampler.js';
 
 export interface EvaluateOptions
-  extends Pick<ConfigInput, 'extractor' | 'extractorSize' | 'extractorRange' | 'threads'> {
+  extends Pick<ConfigInput, 'extractor' | 'extractorSize' | 'extractorRange' | 'threads' | 'device'> {
   /** Checkpoint file, or run folder, whose newest whole checkpoint is taken. */
   checkpoint: string;
   /** Folder, archive or file of images. They are read as the network's training images were. */
@@ -58,6 +59,7 @@ const OPTIONS: readonly (keyof EvaluateOptions)[] = [
   'extractorSize',
   'extractorRange',
   'threads',
+  'device',
 ];
 
 /**
@@ -75,6 +77,7 @@ export async function evaluate(options: EvaluateOptions, control: MeasureControl
   const { config: trained, ...checkpoint } = await loadCheckpoint(options.checkpoint, addon);
   const config = settings(trained, options);
   requireMeasurable(config);
+  const device = requireDevice(config.device, addon.info().cuda);
   const set = await openData(options.data, config, {
     signal,
     onProgress: ({ done, total }) => onProgress?.('preparing images', done, total ?? 0),
@@ -88,6 +91,7 @@ export async function evaluate(options: EvaluateOptions, control: MeasureControl
       model: modelOptions(config),
       tensors: networkTensors(checkpoint.tensors),
       ...(threads !== undefined && { threads }),
+      device,
     });
     try {
       return {
@@ -131,12 +135,23 @@ function requireKnown(options: EvaluateOptions): void {
 
 /** The run's settings with those that are given in their place. */
 function settings(trained: Config, options: EvaluateOptions): Config {
-  const { extractor, extractorSize, extractorRange, threads, count, seed } = options;
-  const { extractor: _, extractorSize: _size, extractorRange: _range, threads: _threads, ...base } = trained;
+  const { extractor, extractorSize, extractorRange, threads, device, count, seed } = options;
+  const { extractor: _, extractorSize: _size, extractorRange: _range, ...others } = trained;
+  // Of the machine, not of the run.
+  const { threads: _threads, device: _device, ...base } = others;
   const metrics =
     options.metrics ??
     measurable({ imageSize: trained.imageSize, ...(extractor !== undefined && { extractor }) });
-  const given = { metrics, metricCount: count, seed, threads, extractor, extractorSize, extractorRange };
+  const given = {
+    metrics,
+    metricCount: count,
+    seed,
+    threads,
+    device,
+    extractor,
+    extractorSize,
+    extractorRange,
+  };
   return resolveConfig([
     { source: '', values: { ...base } },
     { source: '', values: given },

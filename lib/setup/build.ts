@@ -4,7 +4,8 @@ import { createRequire } from 'node:module';
 import os from 'node:os';
 import path from 'node:path';
 import { SetupError } from '../errors.js';
-import { addonPath } from '../native.js';
+import { addonPath, buildFolder } from '../native.js';
+import { type CudaChoice, cudaToolchain } from './cuda.js';
 import type { LibTorchFolder } from './inspect.js';
 import { withLock } from './lock.js';
 import { probeAddon } from './probe.js';
@@ -17,6 +18,8 @@ export interface BuildOptions {
   root: string;
   libtorch: LibTorchFolder;
   env?: NodeJS.ProcessEnv;
+  /** CUDA variant: default auto. */
+  cuda?: CudaChoice | undefined;
   /** Start from an empty build folder, whatever is there. */
   force?: boolean;
   onProgress?: OnProgress;
@@ -31,8 +34,10 @@ const TAIL_LINES = 25;
 /** Builds the addon unless the one that is there was made from the same things. Resolves to whether it built. */
 export async function buildAddon(options: BuildOptions): Promise<boolean> {
   const { root, libtorch, force = false, onProgress = () => {} } = options;
-  const build = path.join(root, 'build');
-  const hash = await hashSources(root, libtorch);
+  const build = buildFolder(root);
+  const { cuda = 'auto', env = process.env } = options;
+  const configured = configuredFor(root, libtorch, cudaToolchain(libtorch, cuda, env));
+  const hash = await hashSources(root, configured);
   const isCurrent = () => !force && existsSync(addonPath(root)) && readStamp(build)?.hash === hash;
   if (isCurrent()) return false;
 
@@ -45,11 +50,10 @@ export async function buildAddon(options: BuildOptions): Promise<boolean> {
   return step(onProgress, 'Building the addon', () =>
     withLock(build, LOCK, onWait, async () => {
       if (isCurrent()) return false;
-      const configured = configuredFor(root, libtorch);
       if (force || !sameConfiguration(readStamp(build), configured)) await empty(build);
       writeStamp(build, { configured });
       await compile(options, build, onProgress);
-      await probeAddon(addonPath(root), options.env ?? process.env);
+      await probeAddon(addonPath(root), env);
       writeStamp(build, { configured, hash });
       return true;
     }),
@@ -64,7 +68,7 @@ async function empty(build: string): Promise<void> {
 }
 
 async function compile(options: BuildOptions, build: string, onProgress: OnProgress): Promise<void> {
-  const { root, libtorch, env = process.env } = options;
+  const { root, libtorch, env = process.env, cuda = 'auto' } = options;
   const needed = [
     { found: onPath(env, 'cmake'), name: 'cmake' },
     { found: env.CXX ?? onPath(env, 'c++', 'g++', 'clang++'), name: 'a C++ compiler' },
@@ -90,7 +94,13 @@ async function compile(options: BuildOptions, build: string, onProgress: OnProgr
     throw buildError(args[0] ?? '', result, log);
   };
   const generator = onPath(env, 'ninja', 'ninja-build') ? 'Ninja' : 'Unix Makefiles';
-  await cmakeJs('configure', '--generator', generator, `--CDLIBTORCH=${libtorch.path}`);
+  await cmakeJs(
+    'configure',
+    '--generator',
+    generator,
+    `--CDLIBTORCH=${libtorch.path}`,
+    `--CDSAN_CUDA=${cuda.toUpperCase()}`,
+  );
   await cmakeJs('build', '--parallel', String(jobs(env)));
 }
 

@@ -9,7 +9,8 @@ import { type OnProgress, step } from './progress.js';
 import { pipFault, pipInstall } from './python.js';
 import { ending } from './run.js';
 
-export const FETCHED_VERSION = '2.13.0';
+/** The version that is fetched: where CUDA is needed, the one that the CUDA variant is compiled against in CI. */
+export const fetchedVersion = (needsCuda: boolean): string => (needsCuda ? '2.14.1' : '2.13.0');
 const TEMPORARY = '.fetching-';
 
 /** Why LibTorch could not be fetched, in words that fit behind "pip install torch: ". */
@@ -23,12 +24,13 @@ export function defaultCacheFolder(): string {
 }
 
 /** Where a fetched torch package lies. The platform is in the name since a home folder may serve several. */
-export function fetchedFolder(cacheFolder: string): string {
-  return path.join(libtorchFolder(cacheFolder), fetchedName(), 'torch');
+export function fetchedFolder(cacheFolder: string, needsCuda = false): string {
+  return path.join(libtorchFolder(cacheFolder), fetchedName(needsCuda), 'torch');
 }
 
 const libtorchFolder = (cacheFolder: string) => path.join(cacheFolder, 'libtorch');
-const fetchedName = () => `torch-${FETCHED_VERSION}-${process.platform}-${process.arch}`;
+const fetchedName = (needsCuda: boolean) =>
+  `torch-${fetchedVersion(needsCuda)}-${process.platform}-${process.arch}${needsCuda ? '-cuda' : ''}`;
 
 /**
  * Fetches torch with pip into the cache folder. Everything happens in a temporary folder that takes its final
@@ -38,9 +40,12 @@ const fetchedName = () => `torch-${FETCHED_VERSION}-${process.platform}-${proces
 export async function fetchLibTorch(options: {
   cacheFolder: string;
   env: NodeJS.ProcessEnv;
+  /** A build without a CUDA library will not do. */
+  needsCuda: boolean;
   onProgress: OnProgress;
 }): Promise<LibTorchFolder> {
-  const { cacheFolder, env, onProgress } = options;
+  const { cacheFolder, env, needsCuda, onProgress } = options;
+  const version = fetchedVersion(needsCuda);
   const fault = await pipFault(env);
   if (fault) throw new FetchFault(fault);
 
@@ -49,9 +54,9 @@ export async function fetchLibTorch(options: {
     throw new FetchFault(`the cache folder cannot be made (${error.message}); set XDG_CACHE_HOME to another`);
   });
   const onWait = () => onProgress({ kind: 'detail', text: 'waiting for another process that is fetching' });
-  return step(onProgress, `Fetching LibTorch ${FETCHED_VERSION} with pip`, () =>
+  return step(onProgress, `Fetching LibTorch ${version} with pip`, () =>
     withLock(parent, 'fetch.lock', onWait, async () => {
-      const folder = path.join(parent, fetchedName());
+      const folder = path.join(parent, fetchedName(needsCuda));
       const earlier = inspectLibTorch(path.join(folder, 'torch')).found;
       if (earlier) return earlier;
 
@@ -62,7 +67,7 @@ export async function fetchLibTorch(options: {
       const temporary = await mkdtemp(path.join(parent, TEMPORARY));
       try {
         const target = path.join(temporary, 'site');
-        await install(target, { temporary, env, onProgress, log: path.join(parent, 'fetch.log') });
+        await install(target, { temporary, env, needsCuda, onProgress, log: path.join(parent, 'fetch.log') });
         await remove(folder);
         await rename(target, folder);
       } finally {
@@ -79,9 +84,16 @@ const remove = (folder: string) => rm(folder, { recursive: true, force: true, ma
 
 async function install(
   target: string,
-  options: { temporary: string; env: NodeJS.ProcessEnv; onProgress: OnProgress; log: string },
+  options: {
+    temporary: string;
+    env: NodeJS.ProcessEnv;
+    needsCuda: boolean;
+    onProgress: OnProgress;
+    log: string;
+  },
 ): Promise<void> {
-  const { temporary, env, onProgress, log } = options;
+  const { temporary, env, needsCuda, onProgress, log } = options;
+  const version = fetchedVersion(needsCuda);
   await rm(log, { force: true });
 
   const pip = async (...packages: string[]) => {
@@ -99,11 +111,16 @@ async function install(
     );
   };
 
-  await pip('--no-deps', `torch==${FETCHED_VERSION}`);
+  await pip('--no-deps', `torch==${version}`);
   const { found, fault } = inspectLibTorch(path.join(target, 'torch'));
   if (!found) throw new FetchFault(`the package that pip gave is of no use: ${fault}`);
-  if (found.version.split('+')[0] !== FETCHED_VERSION) {
-    throw new FetchFault(`pip gave torch ${found.version} where ${FETCHED_VERSION} was asked for`);
+  if (found.version.split('+')[0] !== version) {
+    throw new FetchFault(`pip gave torch ${found.version} where ${version} was asked for`);
+  }
+  if (needsCuda && !found.cuda) {
+    throw new FetchFault(
+      `pip gave torch ${found.version}, which has no CUDA library; let PIP_EXTRA_INDEX_URL name PyTorch's index for your CUDA`,
+    );
   }
   if (found.cuda) {
     // A CUDA build links to libraries that come in packages of their own and must lie beside it.

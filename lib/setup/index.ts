@@ -1,6 +1,7 @@
 /** Set-up: finds or fetches LibTorch and builds the addon against it. Does nothing that is already done. */
 import { addonPath, packageRoot } from '../native.js';
 import { buildAddon } from './build.js';
+import { type CudaChoice, cudaChoice } from './cuda.js';
 import { type Attempt, findLibTorch, type LibTorch } from './libtorch.js';
 import type { OnProgress } from './progress.js';
 
@@ -10,6 +11,11 @@ export { duration, type OnProgress, type ProgressEvent, progressPrinter } from '
 export interface SetupOptions {
   /** Build from scratch, even if the addon is up to date. */
   force?: boolean;
+  /**
+   * CUDA variant: auto builds it where LibTorch has a CUDA library and there is an nvcc; on demands both, and fetches a
+   * LibTorch of CUDA if none is found; off builds for the processor alone. Default SAN_NATIVE_CUDA, else auto.
+   */
+  cuda?: CudaChoice | undefined;
   onProgress?: OnProgress;
 }
 
@@ -26,7 +32,8 @@ export interface SetupResult {
 export async function setup(options: SetupOptions = {}): Promise<SetupResult> {
   const { force = false, onProgress = () => {} } = options;
   const root = packageRoot();
-  const { libtorch, attempts } = await findLibTorch({ onProgress });
-  const built = await buildAddon({ root, libtorch, force, onProgress });
+  const cuda = options.cuda ?? cudaChoice(process.env);
+  const { libtorch, attempts } = await findLibTorch({ onProgress, cuda });
+  const built = await buildAddon({ root, libtorch, cuda, force, onProgress });
   return { libtorch, addon: addonPath(root), built, attempts };
 }

@@ -1,6 +1,7 @@
 import path from 'node:path';
 import { SetupError } from '../errors.js';
-import { defaultCacheFolder, FETCHED_VERSION, FetchFault, fetchedFolder, fetchLibTorch } from './fetch.js';
+import type { CudaChoice } from './cuda.js';
+import { defaultCacheFolder, FetchFault, fetchedFolder, fetchedVersion, fetchLibTorch } from './fetch.js';
 import { inspectLibTorch, isSupported, type LibTorchFolder, SUPPORTED_RANGE } from './inspect.js';
 import type { OnProgress } from './progress.js';
 import { locatePythonTorch } from './python.js';
@@ -19,6 +20,8 @@ export interface FindOptions {
   env?: NodeJS.ProcessEnv;
   /** san-native's cache folder; default the user's own. */
   cacheFolder?: string;
+  /** With `on` a LibTorch without a CUDA library is passed over, or refused where it was named. */
+  cuda?: CudaChoice | undefined;
   onProgress?: OnProgress;
 }
 
@@ -33,6 +36,7 @@ export async function findLibTorch(
   options: FindOptions = {},
 ): Promise<{ libtorch: LibTorch; attempts: Attempt[] }> {
   const { env = process.env, cacheFolder = defaultCacheFolder(), onProgress = () => {} } = options;
+  const needsCuda = options.cuda === 'on';
   const anyVersion = env[ANY_VARIABLE] === '1';
   const attempts: Attempt[] = [];
   const take = (source: LibTorch['source'], where: string, found: LibTorchFolder) => {
@@ -41,21 +45,25 @@ export async function findLibTorch(
   };
 
   const named = env[VARIABLE];
-  if (named) return take('environment', VARIABLE, requireNamed(named, anyVersion));
+  if (named) return take('environment', VARIABLE, requireNamed(named, anyVersion, needsCuda));
   attempts.push({ where: VARIABLE, outcome: 'not set' });
 
-  const cached = inspectLibTorch(fetchedFolder(cacheFolder));
+  const cached = inspectLibTorch(fetchedFolder(cacheFolder, needsCuda));
   const cacheWhere = `earlier fetch in ${cacheFolder}`;
   if (cached.found) return take('cache', cacheWhere, cached.found);
   attempts.push({ where: cacheWhere, outcome: cached.fault });
 
   const python = await inspectPython(env, anyVersion);
-  if (python.found) return take('python', 'torch of python3', python.found);
-  attempts.push({ where: 'torch of python3', outcome: python.fault });
+  if (python.found && (python.found.cuda || !needsCuda))
+    return take('python', 'torch of python3', python.found);
+  attempts.push({
+    where: 'torch of python3',
+    outcome: python.fault ?? `${python.found.path} has no CUDA library`,
+  });
 
-  const fetchWhere = `pip install torch==${FETCHED_VERSION}`;
+  const fetchWhere = `pip install torch==${fetchedVersion(needsCuda)}`;
   try {
-    return take('fetched', fetchWhere, await fetchLibTorch({ cacheFolder, env, onProgress }));
+    return take('fetched', fetchWhere, await fetchLibTorch({ cacheFolder, env, needsCuda, onProgress }));
   } catch (error) {
     if (!(error instanceof FetchFault) && !(error as NodeJS.ErrnoException).syscall) throw error;
     attempts.push({ where: fetchWhere, outcome: (error as Error).message });
@@ -63,7 +71,7 @@ export async function findLibTorch(
   }
 }
 
-function requireNamed(named: string, anyVersion: boolean): LibTorchFolder {
+function requireNamed(named: string, anyVersion: boolean, needsCuda: boolean): LibTorchFolder {
   const fail = (fault: string) => {
     const message = `${VARIABLE}=${named} cannot be used: ${fault}`;
     return new SetupError('ERR_SAN_LIBTORCH_NOT_FOUND', message, { path: named, field: VARIABLE });
@@ -76,6 +84,11 @@ function requireNamed(named: string, anyVersion: boolean): LibTorchFolder {
     throw fail(
       `it is LibTorch ${found.version}, and ${SUPPORTED_RANGE} is supported; point it at one of those, ` +
         `unset it, or set ${ANY_VARIABLE}=1 to try this one all the same`,
+    );
+  }
+  if (needsCuda && !found.cuda) {
+    throw fail(
+      'it has no CUDA library (no lib/libtorch_cuda.so); point it at a CUDA build, or set up with --cuda off',
     );
   }
   return found;

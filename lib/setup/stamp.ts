@@ -10,23 +10,29 @@ export interface Stamp {
    * The place and the LibTorch that the folder was configured for. CMake does not notice every change of these,
    * so a folder configured for others is emptied.
    */
-  configured: { root: string; libtorch: string; version: string };
+  configured: {
+    root: string;
+    libtorch: string;
+    version: string;
+    /** What decides about the CUDA variant: lib/setup/cuda.ts. */
+    cuda: string;
+  };
   /** Hash of everything the addon is made from. Missing until the addon has been built and has loaded. */
   hash?: string;
 }
 
 const FILE = 'san-native.json';
 
-export function configuredFor(root: string, libtorch: LibTorchFolder): Stamp['configured'] {
-  return { root, libtorch: libtorch.path, version: libtorch.version };
+export function configuredFor(root: string, libtorch: LibTorchFolder, cuda: string): Stamp['configured'] {
+  return { root, libtorch: libtorch.path, version: libtorch.version, cuda };
 }
 
-/** Hash over the C++ sources, CMakeLists.txt, LibTorch, the Node-API version, and the platform. */
-export async function hashSources(root: string, libtorch: LibTorchFolder): Promise<string> {
+/** Hash over the C++ sources, CMakeLists.txt, LibTorch, the CUDA toolchain, the Node-API version, and the platform. */
+export async function hashSources(root: string, configured: Stamp['configured']): Promise<string> {
   const manifest = JSON.parse(await readFile(path.join(root, 'package.json'), 'utf8'));
   const hash = createHash('sha256');
   const add = (text: string | Buffer) => hash.update(`${text.length}:`).update(text);
-  add(JSON.stringify([configuredFor(root, libtorch), manifest.binary, process.platform, process.arch]));
+  add(JSON.stringify([configured, manifest.binary, process.platform, process.arch]));
   for (const file of ['CMakeLists.txt', ...(await nativeFiles(root))]) {
     add(file);
     add(await readFile(path.join(root, file)));

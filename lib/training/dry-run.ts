@@ -5,6 +5,7 @@ import type { PresetName } from '../config/presets.js';
 import { resolveConfig } from '../config/resolve.js';
 import { type Config, type ConfigInput, modelOptions } from '../config/schema.js';
 import type { PreparedSet } from '../data/dataset.js';
+import { requireDevice } from '../device.js';
 import { type Addon, loadAddon } from '../native.js';
 import {
   type MemoryEstimate,
@@ -87,6 +88,7 @@ export async function dryRun(options: DryRunOptions, control: DryRunControl = {}
   const run = resume && out !== undefined ? await RunFolder.find(out) : undefined;
   const config = resolveConfig(await configLayers({ frozen: run?.config, preset, config: file, keys }));
   const addon = loadAddon();
+  requireDevice(config.device, addon.info().cuda);
   const dataset = await loadUsable(data, config, control);
   const [images] = dataset.shape;
   const parts = parametersByPart(addon.parameters(modelOptions(config)));
@@ -142,7 +144,10 @@ async function measure(
   dataset: PreparedSet,
   flops: StepFlops,
 ): Promise<number> {
-  const trainer = await addon.createTrainer({ ...trainerOptions(config), dataset: { path: dataset.path } });
+  const trainer = await addon.createTrainer({
+    ...trainerOptions(config, addon),
+    dataset: { path: dataset.path },
+  });
   try {
     // LibTorch prepares its kernels in the first step.
     await trainer.run({ steps: 1 });

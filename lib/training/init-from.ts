@@ -226,7 +226,7 @@ export async function stateFrom(
   if (tensors.length === record.parameters) return { step: 0, skipped: 0, tensors };
   const given = new Map(tensors.map((tensor) => [tensor.name, tensor]));
   const names = new Set(addon.parameters(modelOptions(config)).map(({ name }) => name));
-  const trainer = await addon.createTrainer(trainerOptions(config));
+  const trainer = await addon.createTrainer(trainerOptions(config, addon));
   try {
     const initial = (await trainer.state()).tensors.filter(({ name }) => names.has(name));
     return { step: 0, skipped: 0, tensors: initial.map((tensor) => given.get(tensor.name) ?? tensor) };

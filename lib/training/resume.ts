@@ -17,7 +17,7 @@ export interface FoundRun {
 const CHANGEABLE = new Set(
   [keyGroups.Run, keyGroups.Stopping, keyGroups.Metrics]
     .flatMap((keys) => Object.keys(keys))
-    .filter((key) => key !== 'batchSize' && key !== 'seed'),
+    .filter((key) => key !== 'batchSize' && key !== 'seed' && key !== 'precision'),
 );
 
 /**

@@ -5,11 +5,15 @@ import {
   modelOptions,
   optimizerOptions,
 } from '../config/schema.js';
-import type { TrainerOptions } from '../native.js';
+import { requireDevice } from '../device.js';
+import type { Addon, TrainerOptions } from '../native.js';
 
-/** What a trainer takes from the settings; images and state are the caller's. */
-export function trainerOptions(config: Config): Omit<TrainerOptions, 'dataset' | 'images' | 'state'> {
-  const { seed, batchSize, accumulate, dataDevice, threads } = config;
+/** What a trainer takes from the settings; images and state are the caller's. Throws ERR_SAN_DEVICE. */
+export function trainerOptions(
+  config: Config,
+  addon: Pick<Addon, 'info'>,
+): Omit<TrainerOptions, 'dataset' | 'images' | 'state'> {
+  const { seed, batchSize, accumulate, dataDevice, threads, device, precision } = config;
   return {
     model: modelOptions(config),
     loss: lossOptions(config),
@@ -19,6 +23,8 @@ export function trainerOptions(config: Config): Omit<TrainerOptions, 'dataset' |
     batchSize,
     accumulate,
     dataDevice,
+    precision,
+    device: requireDevice(device, addon.info().cuda),
     ...(threads !== undefined && { threads }),
   };
 }

@@ -133,6 +133,7 @@ int main() {
   }
   rpa_gate_tests();
   shared_step_tests();
+  step_tests();
   std::printf("%d expectations, %d failed\n", expectations, failed);
   return failed == 0 ? 0 : 1;
 }

@@ -53,5 +53,6 @@ void norm_act_skip_tests();
 void norm_act_skip_cuda_tests();
 void rpa_gate_tests();
 void shared_step_tests();
+void step_tests();
 
 }  // namespace san::test

@@ -7,6 +7,8 @@
 #include <string>
 #include <vector>
 
+#include "san/config.h"
+
 namespace san {
 
 struct CudaDevice {
@@ -35,6 +37,9 @@ const CudaStatus& cuda_status();
 /// "cpu" or "cuda:N". Throws kDevice where there is no such device, or where it does not run this build's
 /// code.
 c10::Device open_device(const std::string& name);
+
+/// Lets convolutions and products of a GPU use its tf32 multipliers, or not: for the whole process.
+void use_precision(const c10::Device& device, Precision precision);
 
 /// Memory of a device as LibTorch's allocator counts it, and of the processor as san::memory_use().
 struct DeviceMemory {

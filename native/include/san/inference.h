@@ -28,11 +28,12 @@ struct Kernels;
 /// the number of threads. For one thread at a time.
 class Inference {
  public:
-  /// `generator` holds the moving average where there is one. The parameters must not change any more. With
+  /// `generator` holds the moving average where there is one; `options` are the parameters'. What goes in and
+  /// comes out is in main memory. The parameters must not change any more. With
   /// bf16 convolutions multiply bfloat16 numbers, and all else is float32, sums included; throws where the
   /// CPU cannot.
   Inference(const ModelConfig& config, NetworkParameters generator, NetworkParameters reverser,
-            at::ScalarType dtype, Precision precision = Precision::fp32);
+            const at::TensorOptions& options, Precision precision = Precision::fp32);
   ~Inference();
   Inference(Inference&&) noexcept;
 
@@ -44,7 +45,7 @@ class Inference {
  private:
   ModelConfig config_;
   NetworkParameters generator_, reverser_;
-  at::ScalarType dtype_;
+  at::TensorOptions options_;
   /// Null where ATen's operations run instead, in batches of one fixed size.
   const packed::Kernels* kernels_;
   mutable std::unique_ptr<packed::Network> packed_generator_, packed_reverser_;

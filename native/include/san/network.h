@@ -46,6 +46,9 @@ struct NetworkParameters {
 /// Arranges the tensors that `lookup` gives for checkpoint names into roles.
 NetworkParameters arrange(Net net, const std::function<at::Tensor(const std::string&)>& lookup);
 
+// Both compute in the kernels' dtype, such as bfloat16; their inputs' may be another, which is that of the
+// result.
+
 /// G: latents (B, Zc, Sz, Sz) -> images (B, C, S, S) in [-1, 1]. Differentiable to second order.
 at::Tensor generate(const ModelConfig& config, const NetworkParameters& parameters, const at::Tensor& z);
 

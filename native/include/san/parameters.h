@@ -42,10 +42,10 @@ class ParameterStore {
  public:
   /// Kaiming-initialised parameters (spec, section 1, "Initial values"), the same on every machine for one
   /// seed.
-  static ParameterStore initial(const ModelConfig& config, uint64_t seed, at::ScalarType dtype);
+  static ParameterStore initial(const ModelConfig& config, uint64_t seed, const at::TensorOptions& options);
   /// The tensors that `lookup` gives by name; it returns an undefined tensor where it has none, which is an
   /// ERR_SAN_CHECKPOINT_MISMATCH, as is a tensor of another shape.
-  static ParameterStore from(const ModelConfig& config, at::ScalarType dtype,
+  static ParameterStore from(const ModelConfig& config, const at::TensorOptions& options,
                              const std::function<at::Tensor(const std::string&)>& lookup);
 
   size_t size() const { return specs_.size(); }

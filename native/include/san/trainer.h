@@ -55,11 +55,17 @@ struct TrainerConfig {
   /// Passes that a rank takes its rows of a batch in: StepResult of compute_step().
   int64_t accumulate = 1;
   at::ScalarType dtype = at::kFloat;
+  /// Where parameters, optimizer and all work are.
+  c10::Device device{c10::kCPU};
+  /// With float32 alone.
+  Precision precision = Precision::fp32;
   AugmentationConfig augmentation;
   Residency residency = Residency::automatic;
   TrainerFaults faults;
 
   void validate() const;
+  /// Of the parameters.
+  at::TensorOptions tensor_options() const;
   /// The constants, for steps without a schedule.
   StepRates rates() const;
 };
@@ -106,7 +112,7 @@ class Trainer {
 
   /// A copy.
   TrainerState state() const;
-  /// Memory held by parameters, optimizer and images, in bytes.
+  /// Main memory held by parameters, optimizer and images, in bytes.
   int64_t bytes() const;
   const TrainerConfig& config() const { return config_; }
   Collective& ranks() const { return ranks_ ? *ranks_ : alone(); }

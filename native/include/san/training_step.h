@@ -34,6 +34,10 @@ struct StepInputs {
   Wishes wishes;
   /// Makes the first gradient of the generator NaN; for tests.
   bool nan_gradient = false;
+  /// Nothing of the step is read on the host. Always so on a device, with one rank and one pass; on the
+  /// processor for tests.
+  bool deferred = false;
+  Precision precision = Precision::fp32;
 };
 
 /// Names of StepResult::losses, in order. `gp` is the penalty before its weight.
@@ -41,11 +45,17 @@ inline constexpr std::array<const char*, 6> kLossNames = {"lgd", "lgi", "lrz", "
 using Losses = std::array<double, kLossNames.size()>;
 
 struct StepResult {
+  /// Filled where loss_values is on the processor.
   Losses losses;
+  /// float64 (6), where the parameters are.
+  at::Tensor loss_values;
   /// Line up with parameters.indices(Net::generator) and indices(Net::reverser).
   std::vector<at::Tensor> generator_gradients, reverser_gradients;
   Wishes wishes;
 };
+
+/// StepResult::loss_values on the host; waits for the device.
+Losses losses_of(const at::Tensor& values);
 
 /// Both networks' losses and gradients from the same parameter values, with one forward pass and, where the
 /// two losses through R(G(Z)) are proportional, one backward pass (spec, section 3, last paragraph).

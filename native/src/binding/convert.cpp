@@ -128,6 +128,10 @@ at::ScalarType read_dtype(Options& options) {
   return options.one_of<at::ScalarType>("dtype", kDtypes);
 }
 
+std::string read_device(Options& options) {
+  return options.value("device").IsUndefined() ? "cpu" : options.string("device");
+}
+
 Precision read_precision(Options& options) {
   if (options.value("precision").IsUndefined()) return Precision::fp32;
   return options.one_of<Precision>(

@@ -25,6 +25,8 @@ OptimizerConfig read_optimizer(Options options);
 AugmentationConfig read_augmentation(Options& options);
 /// `dtype` of an options object: float32 unless it says float64.
 at::ScalarType read_dtype(Options& options);
+/// `device` of an options object: "cpu" unless given; open_device() judges it.
+std::string read_device(Options& options);
 /// `precision` of an options object: fp32 unless given.
 Precision read_precision(Options& options);
 /// `threads` of an options object, 0 for the default.

@@ -14,6 +14,14 @@ Fault out_of_memory(const std::string& reason) {
   return {kOutOfMemory, "out of memory" + reason + "; lower batchSize, imageSize or the widths", {}};
 }
 
+// CUDA takes no more work of a process after most errors.
+Fault device_failed(const std::string& message) {
+  return {kDevice,
+          "the GPU failed: " + message.substr(0, message.find('\n')) +
+              "; start the process anew, and go on from the last checkpoint (--resume)",
+          {}};
+}
+
 // LibTorch has a class of its own for memory that ran out on a device, but not for main memory.
 bool is_out_of_main_memory(const std::string& message) {
   return message.find("DefaultCPUAllocator: can't allocate memory") != std::string::npos ||
@@ -31,6 +39,7 @@ Fault current_fault() {
     return out_of_memory(std::string(": ") + error.what_without_backtrace());
   } catch (const c10::Error& error) {
     const std::string message = error.what_without_backtrace();
+    if (message.starts_with("CUDA error")) return device_failed(message);
     if (!is_out_of_main_memory(message)) return {kNative, message, {}};
     // "... you tried to allocate N bytes. Error code 12 (...)", behind the place in LibTorch's source.
     const size_t amount = message.find("you tried to allocate");

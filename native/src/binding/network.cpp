@@ -9,6 +9,7 @@
 #include "binding/convert.h"
 #include "binding/environment.h"
 #include "binding/handle.h"
+#include "san/device.h"
 #include "san/inference.h"
 
 namespace san::binding {
@@ -19,11 +20,11 @@ constexpr napi_type_tag kTag = {0x51d7be0f6a2c4938, 0xb46f9e13c85d7a20};
 /// The raw parameters of both networks, and the moving average of the generator's where the checkpoint has
 /// it.
 struct Network {
-  Network(const ModelConfig& config, at::ScalarType dtype, Precision precision,
+  Network(const ModelConfig& config, const at::TensorOptions& options, Precision precision,
           const std::vector<NamedTensor>& tensors);
 
   ModelConfig model;
-  at::ScalarType dtype;
+  at::TensorOptions options;
   ParameterStore raw, average;
   Inference inference;
   int64_t bytes;
@@ -42,9 +43,9 @@ at::Tensor find(const Lookup& tensors, const std::string& name) {
   return at == tensors.end() ? at::Tensor() : at->second;
 }
 
-ParameterStore store_of(const ModelConfig& config, at::ScalarType dtype, const Lookup& tensors,
+ParameterStore store_of(const ModelConfig& config, const at::TensorOptions& options, const Lookup& tensors,
                         bool average) {
-  return ParameterStore::from(config, dtype, [&](const std::string& name) {
+  return ParameterStore::from(config, options, [&](const std::string& name) {
     // A checkpoint keeps an average of all that the generator uses, or none.
     const at::Tensor averaged = average ? find(tensors, "ema." + name) : at::Tensor();
     return averaged.defined() ? averaged : find(tensors, name);
@@ -55,14 +56,15 @@ NetworkParameters arrange(const ParameterStore& store, Net net) {
   return san::arrange(net, [&](const std::string& name) { return store.tensor(name); });
 }
 
-Network::Network(const ModelConfig& config, at::ScalarType dtype, Precision precision,
+Network::Network(const ModelConfig& config, const at::TensorOptions& options, Precision precision,
                  const std::vector<NamedTensor>& tensors)
     : model(config),
-      dtype(dtype),
-      raw(store_of(config, dtype, by_name(tensors), false)),
-      average(store_of(config, dtype, by_name(tensors), true)),
-      inference(config, arrange(average, Net::generator), arrange(raw, Net::reverser), dtype, precision),
+      options(options),
+      raw(store_of(config, options, by_name(tensors), false)),
+      average(store_of(config, options, by_name(tensors), true)),
+      inference(config, arrange(average, Net::generator), arrange(raw, Net::reverser), options, precision),
       bytes(0) {
+  if (!options.device().is_cpu()) return;
   for (const ParameterStore* store : {&raw, &average})
     for (size_t i = 0; i < store->size(); ++i) bytes += static_cast<int64_t>(store->tensor(i).nbytes());
   bytes += bytes;  // laid out for inference
@@ -159,9 +161,11 @@ class NetworkObject : public Napi::ObjectWrap<NetworkObject> {
             const Network& network = session->handle.get();
             const at::NoGradGuard no_grad;
             return Outputs{
-                san::generate(network.model, arrange(network.raw, Net::generator), z.to(network.dtype))
+                san::generate(network.model, arrange(network.raw, Net::generator), z.to(network.options))
+                    .cpu()
                     .contiguous(),
-                san::reverse(network.model, arrange(network.raw, Net::reverser), x.to(network.dtype))
+                san::reverse(network.model, arrange(network.raw, Net::reverser), x.to(network.options))
+                    .cpu()
                     .contiguous()};
           },
           [](Napi::Env env, const Outputs& outputs) -> Napi::Value {
@@ -196,11 +200,13 @@ Napi::Value create_network(const Napi::CallbackInfo& info) {
     const at::ScalarType dtype = read_dtype(options);
     const Precision precision = read_precision(options);
     const int threads = read_threads(options);
+    const std::string device = read_device(options);
     options.finish();
     return Environment::of(env).run(
         env,
-        [model, dtype, precision, threads, tensors = std::move(tensors)]() mutable {
-          auto network = std::make_unique<Network>(model, dtype, precision, tensors);
+        [model, dtype, precision, threads, device, tensors = std::move(tensors)]() mutable {
+          const auto options = at::TensorOptions(open_device(device)).dtype(dtype);
+          auto network = std::make_unique<Network>(model, options, precision, tensors);
           tensors.clear();
           const int64_t bytes = network->bytes;
           return Made<Session>{std::make_shared<Session>(std::move(network), threads), bytes};

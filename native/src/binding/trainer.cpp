@@ -11,6 +11,7 @@
 #include "binding/handle.h"
 #include "binding/warnings.h"
 #include "distributed/orders.h"
+#include "san/device.h"
 #include "san/trainer.h"
 
 namespace san::binding {
@@ -435,6 +436,8 @@ Napi::Value create_trainer(const Napi::CallbackInfo& info) {
     config.augmentation = read_augmentation(options);
     config.residency = read_residency(options);
     const int threads = read_threads(options);
+    const std::string device = read_device(options);
+    config.precision = read_precision(options);
     if (!options.value("faults").IsUndefined()) config.faults = read_faults(options.object("faults"));
     std::optional<ImageSource> source = read_source(options, &config.model);
     std::optional<TrainerState> state;
@@ -444,8 +447,9 @@ Napi::Value create_trainer(const Napi::CallbackInfo& info) {
     options.finish();
     return Environment::of(env).run(
         env,
-        [config, threads, group, source = std::move(source), state = std::move(state)]() mutable {
+        [config, threads, device, group, source = std::move(source), state = std::move(state)]() mutable {
           use_threads(threads);
+          config.device = open_device(device);
           auto trainer = std::make_unique<Trainer>(config, open_images(source), state, group);
           trainer->synchronise();
           const int64_t bytes = trainer->bytes();

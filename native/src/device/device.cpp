@@ -1,5 +1,6 @@
 #include "san/device.h"
 
+#include <ATen/Context.h>
 #include <c10/util/Exception.h>
 
 #include "memory/caching_allocator.h"
@@ -84,6 +85,14 @@ c10::Device open_device(const std::string& name) {
 #else
   throw refuse("this build has no CUDA code");
 #endif
+}
+
+void use_precision(const c10::Device& device, Precision precision) {
+  if (!device.is_cuda()) return;
+  at::globalContext().setAllowTF32CuDNN(precision == Precision::tf32);
+  at::globalContext().setAllowTF32CuBLAS(precision == Precision::tf32);
+  // Shapes are the same in every step, so that looking for the fastest algorithm pays.
+  at::globalContext().setBenchmarkCuDNN(true);
 }
 
 DeviceMemory device_memory(const c10::Device& device) {

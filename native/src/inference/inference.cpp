@@ -52,8 +52,11 @@ at::Tensor sample_latents(const ModelConfig& config, uint64_t seed, uint64_t fir
 }
 
 Inference::Inference(const ModelConfig& config, NetworkParameters generator, NetworkParameters reverser,
-                     at::ScalarType dtype, Precision precision)
-    : config_(config), generator_(std::move(generator)), reverser_(std::move(reverser)), dtype_(dtype) {
+                     const at::TensorOptions& options, Precision precision)
+    : config_(config), generator_(std::move(generator)), reverser_(std::move(reverser)), options_(options) {
+  const bool on_cpu = options.device().is_cpu();
+  if (precision == Precision::bf16 && !on_cpu)
+    throw Error(kOptions, "images are drawn in float32 on a GPU; use precision fp32", "precision");
   if (precision == Precision::bf16) {
     kernels_ = packed::bfloat16_kernels();
     if (kernels_ == nullptr)
@@ -63,7 +66,7 @@ Inference::Inference(const ModelConfig& config, NetworkParameters generator, Net
   } else {
     kernels_ = &packed::float_kernels();
   }
-  const bool fit = dtype == at::kFloat && generator_.latent.kernel.is_cpu() && packed::supports(config);
+  const bool fit = on_cpu && options.dtype() == at::kFloat && packed::supports(config);
   if (!fit || ops::use_reference()) kernels_ = nullptr;
 }
 
@@ -79,7 +82,7 @@ at::Tensor Inference::decode(const at::Tensor& latents, const Cancelled& cancell
     return packed_generator_->decode(latents, cancelled);
   }
   return in_batches(latents, cancelled, [&](const at::Tensor& z) {
-    return to_bytes(generate(config_, generator_, z.to(dtype_)));
+    return to_bytes(generate(config_, generator_, z.to(options_))).cpu();
   });
 }
 
@@ -91,7 +94,11 @@ at::Tensor Inference::encode(const at::Tensor& images, const Cancelled& cancelle
     return packed_reverser_->encode(images, cancelled);
   }
   return in_batches(images, cancelled, [&](const at::Tensor& x) {
-    return reverse(config_, reverser_, from_bytes(x, dtype_)).to(at::kFloat).contiguous();
+    return reverse(config_, reverser_,
+                   from_bytes(x.to(options_.device()), at::typeMetaToScalarType(options_.dtype())))
+        .to(at::kFloat)
+        .cpu()
+        .contiguous();
   });
 }
 

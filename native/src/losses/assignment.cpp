@@ -73,14 +73,16 @@ at::Tensor optimal_assignment(const at::Tensor& rows, const at::Tensor& columns)
   const at::NoGradGuard no_grad;
   const at::Tensor cost =
       losses::squared_distances(rows.flatten(1).to(at::kDouble), columns.flatten(1).to(at::kDouble))
+          .cpu()
           .contiguous();
   // Distances with a NaN or infinity have no optimum; any order serves, the losses report the fault.
-  if (!at::isfinite(cost).all().item<bool>()) return at::arange(rows.size(0), at::kLong);
+  if (!at::isfinite(cost).all().item<bool>())
+    return at::arange(rows.size(0), rows.options().dtype(at::kLong));
   const auto assigned = assign(cost.const_data_ptr<double>(), static_cast<size_t>(cost.size(0)));
   at::Tensor out = at::empty({cost.size(0)}, at::kLong);
   for (size_t i = 0; i < assigned.size(); ++i)
     out.mutable_data_ptr<int64_t>()[i] = static_cast<int64_t>(assigned[i]);
-  return out;
+  return out.to(rows.device());
 }
 
 }  // namespace san

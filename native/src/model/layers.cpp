@@ -17,34 +17,50 @@ at::Tensor conv3x3(const at::Tensor& x, const at::Tensor& weight, int64_t stride
   return at::conv2d(x, weight, {}, stride, /*padding=*/1);
 }
 
+// Operations on the processor are of float32 and float64. bfloat16 is widened for them, which is what the
+// GPU's kernels do in their registers.
+template <typename Op>
+at::Tensor widened(const at::Tensor& x, const Op& op) {
+  const bool widens = x.scalar_type() == at::kBFloat16 && x.is_cpu();
+  return op([widens](const at::Tensor& t) { return widens && t.defined() ? t.to(at::kFloat) : t; })
+      .to(x.scalar_type());
+}
+
+at::Tensor norm_act(const at::Tensor& x, const at::Tensor& bias, const at::Tensor& skip,
+                    const ops::NormActSlopes& slopes) {
+  return widened(x, [&](const auto& wide) { return ops::norm_act_skip(wide(x), bias, wide(skip), slopes); });
+}
+
 }  // namespace
 
 at::Tensor leaky_relu(const at::Tensor& x) { return at::leaky_relu(x, kSlope); }
 
-at::Tensor attention(const AttentionParameters& p, const at::Tensor& x) { return ops::attention(p, x); }
+at::Tensor attention(const AttentionParameters& p, const at::Tensor& x) {
+  return widened(x, [&](const auto& wide) { return ops::attention(p, wide(x)); });
+}
 
 at::Tensor rpa(const GateParameters& p, const at::Tensor& x) {
-  const at::Tensor r =
-      ops::norm_act_skip(conv3x3(x, p.squeeze_weight, 2), p.squeeze_bias, {}, ops::kNormThenAct);
-  return ops::rpa_gate(x, conv3x3(r, p.gate_weight, 2), p.gate_bias);
+  const at::Tensor r = norm_act(conv3x3(x, p.squeeze_weight, 2), p.squeeze_bias, {}, ops::kNormThenAct);
+  const at::Tensor logits = conv3x3(r, p.gate_weight, 2);
+  return widened(x, [&](const auto& wide) { return ops::rpa_gate(wide(x), wide(logits), p.gate_bias); });
 }
 
 at::Tensor ado(const GateParameters& p, const at::Tensor& x, double threshold) {
-  const at::Tensor normal = ops::norm_act_skip(x, {}, {}, ops::kNormOnly);
-  const at::Tensor h =
-      ops::norm_act_skip(conv3x3(normal, p.squeeze_weight, 1), p.squeeze_bias, {}, ops::kActThenNorm);
-  return ops::ado_gate(x, conv3x3(h, p.gate_weight, 1), p.gate_bias, threshold);
+  const at::Tensor normal = norm_act(x, {}, {}, ops::kNormOnly);
+  const at::Tensor h = norm_act(conv3x3(normal, p.squeeze_weight, 1), p.squeeze_bias, {}, ops::kActThenNorm);
+  const at::Tensor logits = conv3x3(h, p.gate_weight, 1);
+  return widened(
+      x, [&](const auto& wide) { return ops::ado_gate(wide(x), wide(logits), p.gate_bias, threshold); });
 }
 
 at::Tensor generator_block(const BlockParameters& p, const at::Tensor& x, int64_t stride) {
   const at::Tensor y = at::conv_transpose2d(attention(p.attention, x), p.kernel, {}, stride, /*padding=*/1,
                                             /*output_padding=*/stride - 1);
-  return ops::norm_act_skip(y, p.bias, x, ops::kNormThenAct);
+  return norm_act(y, p.bias, x, ops::kNormThenAct);
 }
 
 at::Tensor reverser_block(const BlockParameters& p, const at::Tensor& x, int64_t stride) {
-  return ops::norm_act_skip(conv3x3(attention(p.attention, x), p.kernel, stride), p.bias, x,
-                            ops::kNormThenAct);
+  return norm_act(conv3x3(attention(p.attention, x), p.kernel, stride), p.bias, x, ops::kNormThenAct);
 }
 
 }  // namespace san::layers

@@ -33,8 +33,9 @@ NetworkParameters arrange(Net net, const std::function<at::Tensor(const std::str
 }
 
 at::Tensor generate(const ModelConfig& config, const NetworkParameters& p, const at::Tensor& z) {
-  at::Tensor x =
-      at::conv_transpose2d(z.contiguous(at::MemoryFormat::ChannelsLast), p.latent.kernel, p.latent.bias);
+  const at::ScalarType dtype = p.latent.kernel.scalar_type();
+  at::Tensor x = at::conv_transpose2d(z.to(dtype).contiguous(at::MemoryFormat::ChannelsLast), p.latent.kernel,
+                                      p.latent.bias.to(dtype));
   for (int m = 0; m < kModules; ++m) {
     const profiling::Scope scope("generator", m);
     const ModuleParameters& module = p.modules[m];
@@ -43,12 +44,14 @@ at::Tensor generate(const ModelConfig& config, const NetworkParameters& p, const
       x = layers::generator_block(module.blocks[b], x, b == 0 ? config.strides[m] : 1);
     x = layers::rpa(module.rpa, x);
   }
-  return at::tanh(at::conv_transpose2d(x, p.image.kernel, p.image.bias, 1, /*padding=*/1));
+  return at::tanh(
+      at::conv_transpose2d(x, p.image.kernel, p.image.bias.to(dtype), 1, /*padding=*/1).to(z.scalar_type()));
 }
 
 at::Tensor reverse(const ModelConfig& config, const NetworkParameters& p, const at::Tensor& image) {
-  at::Tensor x = layers::leaky_relu(
-      at::conv2d(image.contiguous(at::MemoryFormat::ChannelsLast), p.image.kernel, p.image.bias, 1, 1));
+  const at::ScalarType dtype = p.image.kernel.scalar_type();
+  at::Tensor x = layers::leaky_relu(at::conv2d(image.to(dtype).contiguous(at::MemoryFormat::ChannelsLast),
+                                               p.image.kernel, p.image.bias.to(dtype), 1, 1));
   for (int m = kModules - 1; m >= 0; --m) {
     const profiling::Scope scope("reverser", m);
     const ModuleParameters& module = p.modules[m];
@@ -57,7 +60,7 @@ at::Tensor reverse(const ModelConfig& config, const NetworkParameters& p, const 
       x = layers::reverser_block(module.blocks[b], x, b == 0 ? config.strides[m] : 1);
     x = layers::ado(module.ado, x, config.ado_threshold);
   }
-  return at::conv2d(x, p.latent.kernel, p.latent.bias);
+  return at::conv2d(x, p.latent.kernel, p.latent.bias.to(dtype)).to(image.scalar_type());
 }
 
 }  // namespace san

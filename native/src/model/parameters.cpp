@@ -122,22 +122,24 @@ ParameterStore::ParameterStore(std::vector<ParameterSpec> specs, std::vector<at:
   }
 }
 
-ParameterStore ParameterStore::initial(const ModelConfig& config, uint64_t seed, at::ScalarType dtype) {
+ParameterStore ParameterStore::initial(const ModelConfig& config, uint64_t seed,
+                                       const at::TensorOptions& options) {
   auto specs = parameter_specs(config);
   std::vector<at::Tensor> tensors;
   tensors.reserve(specs.size());
   for (size_t i = 0; i < specs.size(); ++i) {
     if (specs[i].is_bias) {
-      tensors.push_back(at::zeros(specs[i].shape, dtype));
+      tensors.push_back(at::zeros(specs[i].shape, options));
       continue;
     }
     at::Tensor values = random::normal({seed, random::Stream::initial_value, i}, specs[i].shape);
-    tensors.push_back(laid_out(values.to(dtype).mul_(kaiming_std(specs[i].shape))));
+    tensors.push_back(
+        laid_out(values.to(options.dtype()).mul_(kaiming_std(specs[i].shape))).to(options.device()));
   }
   return ParameterStore(std::move(specs), std::move(tensors));
 }
 
-ParameterStore ParameterStore::from(const ModelConfig& config, at::ScalarType dtype,
+ParameterStore ParameterStore::from(const ModelConfig& config, const at::TensorOptions& options,
                                     const std::function<at::Tensor(const std::string&)>& lookup) {
   auto specs = parameter_specs(config);
   std::vector<at::Tensor> tensors;
@@ -155,7 +157,7 @@ ParameterStore ParameterStore::from(const ModelConfig& config, at::ScalarType dt
                       describe(spec.shape),
                   spec.name);
     // A copy of its own: the optimizer writes in place.
-    tensors.push_back(laid_out(found.to(dtype, /*non_blocking=*/false, /*copy=*/true)));
+    tensors.push_back(laid_out(found.to(options, /*non_blocking=*/false, /*copy=*/true)));
   }
   return ParameterStore(std::move(specs), std::move(tensors));
 }

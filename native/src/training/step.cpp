@@ -2,6 +2,7 @@
 #include <ATen/core/grad_mode.h>
 #include <torch/csrc/autograd/autograd.h>
 
+#include <algorithm>
 #include <functional>
 #include <limits>
 #include <optional>
@@ -23,16 +24,27 @@ using at::Tensor;
 /// once, collects the two networks' gradients apart.
 struct Leaves {
   std::vector<Tensor> tensors;
+  /// What the networks compute with: the leaves, their kernels in the precision of the step.
   NetworkParameters parameters;
+  /// The leaves themselves.
+  NetworkParameters exact;
 };
 
-Leaves make_leaves(const ParameterStore& store, Net net) {
+Leaves make_leaves(const ParameterStore& store, Net net, Precision precision) {
   Leaves leaves;
   std::unordered_map<std::string, Tensor> by_name;
   for (const size_t i : store.indices(net)) {
     leaves.tensors.push_back(store.tensor(i).detach().requires_grad_(true));
     by_name.emplace(store.spec(i).name, leaves.tensors.back());
   }
+  leaves.exact = arrange(net, [&](const std::string& name) { return by_name.at(name); });
+  if (precision != Precision::bf16) {
+    leaves.parameters = leaves.exact;
+    return leaves;
+  }
+  // Biases and the attention's layers, which no convolution sees, stay as they are.
+  for (auto& [name, leaf] : by_name)
+    if (leaf.dim() == 4) leaf = leaf.to(at::kBFloat16);
   leaves.parameters = arrange(net, [&](const std::string& name) { return by_name.at(name); });
   return leaves;
 }
@@ -42,9 +54,9 @@ class WeightedSum {
  public:
   void add(double weight, const Tensor& term) {
     if (weight == 0) return;
-    const Tensor scaled = weight * term;
-    sum_ = sum_.defined() ? sum_ + scaled : scaled;
+    add(weight * term);
   }
+  void add(const Tensor& scaled) { sum_ = sum_.defined() ? sum_ + scaled : scaled; }
   const Tensor& value() const { return sum_; }
 
  private:
@@ -80,21 +92,38 @@ struct Networks {
 
 /// How R's loss takes part in the backward pass through R(G(Z)).
 struct FakeShare {
-  /// R's weight on the distance: under repulsion the hinge's derivative.
+  /// R's weight on the distance: under repulsion the hinge's derivative, which is 0 beyond the margin.
   double w_rz = 0;
   /// The pass that gives G its gradient through R(G(Z)) gives R's as well, up to `factor`, unless LLZ spoils
   /// the ratio.
   bool proportional = true;
   double factor = 1;
+  /// Where reading the distance would wait for a device: a scalar there, false when the weight is 0 after
+  /// all.
+  Tensor within;
 };
 
-FakeShare fake_share(const LossConfig& loss, const Tensor& lgd) {
-  FakeShare share{loss.w_rz, true, 1};
-  if (loss.repulsion_weight > 0)
-    share.w_rz = lgd.item<double>() < loss.repulsion_margin ? -loss.repulsion_weight : 0;
+FakeShare fake_share(const LossConfig& loss, const Tensor& lgd, bool deferred) {
+  FakeShare share{loss.w_rz, true, 1, {}};
+  if (loss.repulsion_weight > 0) {
+    share.w_rz = -loss.repulsion_weight;
+    const Tensor within = lgd.detach().to(at::kDouble) < loss.repulsion_margin;
+    if (deferred)
+      share.within = within;
+    else if (!within.item<bool>())
+      share.w_rz = 0;
+  }
   share.proportional = loss.w_lz == 0 ? loss.w_gd != 0 || share.w_rz == 0 : share.w_rz == loss.w_gd;
   if (share.proportional && loss.w_lz == 0) share.factor = loss.w_gd != 0 ? share.w_rz / loss.w_gd : 0;
   return share;
+}
+
+/// R's gradient with its part through R(G(Z)).
+Tensor joined(const Tensor& gradient, const FakeShare& share, const Tensor& from_fake) {
+  const Tensor both = combined(gradient, share.factor, from_fake);
+  // In a pass of its own the weight is in the gradient already.
+  if (!from_fake.defined() || !share.proportional || !share.within.defined()) return both;
+  return at::where(share.within, both, gradient.defined() ? gradient : at::zeros_like(both));
 }
 
 /// The losses of some rows, as scalars whose gradients sum up to those of the whole batch.
@@ -125,8 +154,8 @@ Terms forward(const ModelConfig& model, const LossConfig& loss, const Networks& 
   terms.lgi = shared(cycle ? mean_square(parts[1], in.x) : mean_square(fake, distance.partners));
   terms.penalty = in.penalty == 0
                       ? at::zeros({}, in.x.options())
-                      : shared(gradient_penalty(model, nets.r_real.parameters, in.x, fake, in.e, in.u));
-  terms.fake = fake_share_ahead ? *fake_share_ahead : fake_share(loss, terms.lgd);
+                      : shared(gradient_penalty(model, nets.r_real.exact, in.x, fake, in.e, in.u));
+  terms.fake = fake_share_ahead ? *fake_share_ahead : fake_share(loss, terms.lgd, in.deferred);
   return terms;
 }
 
@@ -141,7 +170,10 @@ LeafGradients backward(const LossConfig& loss, const Networks& nets, const Terms
   const FakeShare& fake = terms.fake;
   if (!fake.proportional) {
     WeightedSum own;
-    own.add(fake.w_rz, terms.lgd);
+    if (fake.within.defined())
+      own.add(at::where(fake.within, fake.w_rz * terms.lgd, at::zeros_like(terms.lgd)));
+    else
+      own.add(fake.w_rz, terms.lgd);
     own.add(loss.w_lz, terms.llz);
     out.r_fake = gradients_of(own.value(), nets.r_fake.tensors, /*retain_graph=*/true);
   }
@@ -169,9 +201,9 @@ Tensor stacked(const Tensor& lgd, const Tensor& lrx, const Terms& terms) {
   return at::stack({lgd, terms.lgi, lgd, lrx, terms.llz, terms.penalty}).detach();
 }
 
-void read_losses(const Tensor& values, StepResult& result) {
-  const Tensor all = values.to(at::kDouble).contiguous();
-  for (size_t i = 0; i < result.losses.size(); ++i) result.losses[i] = all.const_data_ptr<double>()[i];
+void keep_losses(const Tensor& values, StepResult& result) {
+  result.loss_values = values.to(at::kDouble).contiguous();
+  if (result.loss_values.is_cpu()) result.losses = losses_of(result.loss_values);
 }
 
 constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
@@ -189,12 +221,12 @@ StepResult step_alone(const ModelConfig& model, const LossConfig& loss, const Ne
   result.reverser_gradients = std::move(gradients.r_real);
   for (size_t i = 0; i < gradients.r_fake.size(); ++i) {
     Tensor& gradient = result.reverser_gradients[i];
-    gradient = combined(gradient, terms.fake.factor, gradients.r_fake[i]);
+    gradient = joined(gradient, terms.fake, gradients.r_fake[i]);
   }
   fill_missing(result.generator_gradients, nets.g.tensors);
   fill_missing(result.reverser_gradients, nets.r_real.tensors);
   if (in.nan_gradient) result.generator_gradients[0].fill_(kNaN);
-  read_losses(stacked(terms.lgd, terms.lrx, terms), result);
+  keep_losses(stacked(terms.lgd, terms.lrx, terms), result);
   return result;
 }
 
@@ -217,7 +249,7 @@ StepResult step_shared_out(const ModelConfig& model, const LossConfig& loss, con
   std::optional<FakeShare> fake;
   if (passes > 1) {
     ahead = distances_ahead(model, loss, nets.g.parameters, nets.r_real.parameters, in, ranks, rows);
-    fake = fake_share(loss, ahead->values.lgd);
+    fake = fake_share(loss, ahead->values.lgd, /*deferred=*/false);
   }
 
   constexpr int64_t kLosses = kLossNames.size();
@@ -257,7 +289,7 @@ StepResult step_shared_out(const ModelConfig& model, const LossConfig& loss, con
   result.generator_gradients = buckets.gradients(Net::generator);
   result.reverser_gradients = buckets.gradients(Net::reverser);
   const Tensor agreed = buckets.extras().to(at::kCPU, at::kDouble);
-  read_losses(agreed.narrow(0, 0, kLosses), result);
+  keep_losses(agreed.narrow(0, 0, kLosses), result);
   const double* wishes = agreed.const_data_ptr<double>() + kLosses;
   result.wishes = {wishes[0] > 0, wishes[1] > 0};
   return result;
@@ -265,18 +297,30 @@ StepResult step_shared_out(const ModelConfig& model, const LossConfig& loss, con
 
 }  // namespace
 
+Losses losses_of(const Tensor& values) {
+  const Tensor here = values.cpu();
+  Losses losses;
+  std::copy_n(here.const_data_ptr<double>(), losses.size(), losses.begin());
+  return losses;
+}
+
 StepResult compute_step(const ModelConfig& model, const LossConfig& loss, const ParameterStore& store,
-                        const StepInputs& in, Collective& ranks, int64_t passes) {
+                        const StepInputs& inputs, Collective& ranks, int64_t passes) {
   const profiling::Scope scope("heads and losses");
   const at::AutoGradMode grad_mode(true);
+  StepInputs in = inputs;
+  const bool one_pass = ranks.size() == 1 && passes == 1;
+  // Several ranks or passes must know ahead which gradients there will be.
+  in.deferred = one_pass && (in.deferred || in.z.is_cuda());
   if (in.z.size(0) % passes != 0)
     throw Error(kShape,
                 "a batch of " + std::to_string(in.z.size(0)) + " rows cannot be taken in " +
                     std::to_string(passes) + " equal passes",
                 "accumulate");
-  const Networks nets{make_leaves(store, Net::generator), make_leaves(store, Net::reverser),
-                      make_leaves(store, Net::reverser)};
-  if (ranks.size() == 1 && passes == 1) return step_alone(model, loss, nets, in);
+  const Networks nets{make_leaves(store, Net::generator, in.precision),
+                      make_leaves(store, Net::reverser, in.precision),
+                      make_leaves(store, Net::reverser, in.precision)};
+  if (one_pass) return step_alone(model, loss, nets, in);
   return step_shared_out(model, loss, nets, store, in, ranks, passes);
 }
 

@@ -8,6 +8,7 @@
 
 #include "profiling/scope.h"
 #include "random/random.h"
+#include "san/device.h"
 #include "san/error.h"
 #include "training/finite.h"
 
@@ -37,9 +38,10 @@ bool happens(std::multiset<int64_t>& faults, int64_t step) {
 
 ParameterStore starting_parameters(const TrainerConfig& config, const std::optional<TrainerState>& state) {
   config.validate();
-  if (!state) return ParameterStore::initial(config.model, config.seed, config.dtype);
+  use_precision(config.device, config.precision);
+  if (!state) return ParameterStore::initial(config.model, config.seed, config.tensor_options());
   const Lookup found = index_by_name(*state);
-  return ParameterStore::from(config.model, config.dtype, [&](const std::string& name) {
+  return ParameterStore::from(config.model, config.tensor_options(), [&](const std::string& name) {
     const auto at = found.find(name);
     return at == found.end() ? at::Tensor() : at->second;
   });
@@ -68,7 +70,11 @@ void TrainerConfig::validate() const {
   if (accumulate < 1)
     throw Error(kOptions, "accumulate is " + std::to_string(accumulate) + "; it must be at least 1",
                 "accumulate");
+  if (precision != Precision::fp32 && dtype != at::kFloat)
+    throw Error(kOptions, "precision is for float32 parameters", "precision");
 }
+
+at::TensorOptions TrainerConfig::tensor_options() const { return at::TensorOptions(device).dtype(dtype); }
 
 StepRates TrainerConfig::rates() const {
   return {optimizer.learning_rate, optimizer.lambda, optimizer.ema_decay, loss.repulsion_weight};
@@ -152,12 +158,16 @@ void Trainer::synchronise() {
 
 TrainerState Trainer::state() const {
   TrainerState state{steps_, skipped_, tensors()};
-  for (NamedTensor& named : state.tensors) named.tensor = named.tensor.clone(at::MemoryFormat::Contiguous);
+  for (NamedTensor& named : state.tensors) {
+    const bool here = named.tensor.is_cpu();
+    named.tensor = here ? named.tensor.clone(at::MemoryFormat::Contiguous) : named.tensor.cpu().contiguous();
+  }
   return state;
 }
 
 int64_t Trainer::bytes() const {
   int64_t total = loader_ ? loader_->bytes() : 0;
+  if (!config_.device.is_cpu()) return total;
   for (const NamedTensor& named : tensors()) total += static_cast<int64_t>(named.tensor.nbytes());
   return total;
 }
@@ -173,25 +183,27 @@ StepInputs Trainer::draw_inputs() {
   // Rows are keyed by their number among all that were ever drawn, whatever rank takes them.
   const uint64_t row = t * static_cast<uint64_t>(config_.batch_size) + static_cast<uint64_t>(first);
   const uint64_t seed = config_.seed;
+  const c10::Device device = config_.device;
 
   StepInputs in;
-  in.z = random::normal_rows({seed, random::Stream::training_latent, row}, b, d)
+  in.precision = config_.precision;
+  in.z = random::normal_rows({seed, random::Stream::training_latent, row}, b, d, device)
              .view({b, model.latent_channels, model.latent_size, model.latent_size})
              .to(config_.dtype);
-  in.x = loader_->batch(steps_);
+  in.x = loader_->batch(steps_).to(device);
   if (config_.loss.estimator != Estimator::sinkhorn) {
     const at::Tensor rows =
-        random::normal({seed, random::Stream::direction, t}, {config_.loss.projections, d});
+        random::normal({seed, random::Stream::direction, t}, {config_.loss.projections, d}, device);
     in.directions = {unit_rows(rows).to(config_.dtype).t().contiguous(),
                      config_.loss.estimator == Estimator::normal};
   }
   if (config_.loss.penalty_weight > 0 && steps_ % config_.loss.penalty_every == 0) {
     in.penalty = config_.loss.penalty_weight * static_cast<double>(config_.loss.penalty_every);
-    in.e = random::uniform({seed, random::Stream::penalty_mix, t}, config_.batch_size)
+    in.e = random::uniform({seed, random::Stream::penalty_mix, t}, config_.batch_size, device)
                .narrow(0, first, b)
                .view({b, 1, 1, 1})
                .to(config_.dtype);
-    in.u = unit_rows(random::normal_rows({seed, random::Stream::penalty_direction, row}, b, d))
+    in.u = unit_rows(random::normal_rows({seed, random::Stream::penalty_direction, row}, b, d, device))
                .to(config_.dtype);
   }
   return in;
@@ -209,14 +221,19 @@ StepOutcome Trainer::step(const StepRates& rates, const Wishes& wishes) {
 }
 
 StepResult Trainer::step_on(const StepInputs& inputs) {
+  StepInputs placed = inputs;
+  placed.precision = config_.precision;
+  for (at::Tensor* tensor : {&placed.z, &placed.x, &placed.directions.random, &placed.e, &placed.u})
+    if (tensor->defined()) *tensor = tensor->to(config_.device);
   StepResult result =
-      compute_step(config_.model, config_.loss, parameters_, inputs, ranks(), config_.accumulate);
+      compute_step(config_.model, config_.loss, parameters_, placed, ranks(), config_.accumulate);
   apply(result, config_.rates());
   return result;
 }
 
 StepOutcome Trainer::apply(StepResult& result, const StepRates& rates) {
   const profiling::Scope scope("optimizer");
+  if (!result.loss_values.is_cpu()) result.losses = losses_of(result.loss_values);
   ++steps_;
   StepOutcome outcome{result.losses, first_not_finite(result, parameters_), result.wishes};
   if (outcome.not_finite.empty())
@@ -237,7 +254,7 @@ Inference Trainer::inference(bool average) const {
   return Inference(config_.model,
                    arrange(Net::generator, [&](const std::string& name) { return values.at(name); }),
                    arrange(Net::reverser, [&](const std::string& name) { return parameters_.tensor(name); }),
-                   config_.dtype);
+                   config_.tensor_options());
 }
 
 at::Tensor Trainer::sample(uint64_t seed, uint64_t first, int64_t count, bool average,

@@ -3,6 +3,7 @@ import { AUGMENTATION_NAMES, AUGMENTATIONS } from '../../../lib/config/augmentat
 import { resolveConfig, resolveWithOrigins } from '../../../lib/config/resolve.js';
 import { augmentationOptions } from '../../../lib/config/schema.js';
 import { trainerOptions } from '../../../lib/training/trainer-options.js';
+import { fakeAddon } from '../support/fake-addon.js';
 
 const resolved = (values: Record<string, unknown>) => resolveConfig([{ source: '', values }]);
 
@@ -16,7 +17,7 @@ describe('augmentation settings', () => {
     expect(augmentationOptions(config)).toEqual(AUGMENTATIONS[augment]);
     // Given one by one they pass the schema as well, as those of a frozen config do.
     expect(resolved({ ...config })).toEqual(config);
-    expect(trainerOptions(config).augmentation).toEqual(AUGMENTATIONS[augment]);
+    expect(trainerOptions(config, fakeAddon().addon).augmentation).toEqual(AUGMENTATIONS[augment]);
   });
 
   it('single keys override the set, and tell where they come from', () => {

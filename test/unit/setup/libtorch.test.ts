@@ -102,6 +102,35 @@ describe('a folder that SAN_NATIVE_LIBTORCH names is never passed over', () => {
   });
 });
 
+describe('where CUDA is demanded', () => {
+  test('a LibTorch without it is passed over, and one with it is fetched', async () => {
+    const site = fakeSite('2.14.1+cu130');
+    write(path.join(site, 'torch/lib/libtorch_cuda.so'));
+    const cacheFolder = temporaryFolder();
+    fakeLibTorch(fetchedFolder(cacheFolder), '2.13.0+cpu');
+    const python = new FakePython({
+      torch: fakeLibTorch(path.join(temporaryFolder(), 'torch'), '2.14.1'),
+      site,
+    });
+    const find = () => findLibTorch({ env: python.env, cacheFolder, cuda: 'on' });
+    const { libtorch, attempts } = await find();
+    expect(libtorch).toMatchObject({ cuda: true, source: 'fetched', version: '2.14.1+cu130' });
+    expect(attempts.map(({ outcome }) => outcome)[2]).toContain('has no CUDA library');
+    expect((await find()).libtorch).toEqual({ ...libtorch, source: 'cache' });
+    expect((await findLibTorch({ env: python.env, cacheFolder })).libtorch.version).toBe('2.13.0+cpu');
+  });
+
+  test('one without it that was named or fetched is refused', async () => {
+    const { cacheFolder, named, python } = everything();
+    const env = { ...python.env, SAN_NATIVE_LIBTORCH: named };
+    const { message } = await failure(findLibTorch({ env, cacheFolder, cuda: 'on' }));
+    expect(message).toContain('it has no CUDA library');
+    const { env: other } = new FakePython({ site: fakeSite('2.14.1+cpu') });
+    const refused = await failure(findLibTorch({ env: other, cacheFolder: temporaryFolder(), cuda: 'on' }));
+    expect(refused.message).toContain('pip gave torch 2.14.1+cpu, which has no CUDA library');
+  });
+});
+
 describe('when nothing can be had', () => {
   test('the error tells every attempt', async () => {
     const cacheFolder = temporaryFolder();

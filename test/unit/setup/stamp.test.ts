@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { jobs } from '../../../lib/setup/build.js';
+import { cudaChoice, cudaToolchain } from '../../../lib/setup/cuda.js';
 import { inspectLibTorch, isSupported } from '../../../lib/setup/inspect.js';
 import {
   configuredFor,
@@ -13,6 +14,7 @@ import {
 import { copy, fakeLibTorch, temporaryFolder, write } from './fakes.js';
 
 const LIBTORCH = { path: '/opt/libtorch', version: '2.13.0', cuda: false };
+const NO_CUDA = 'off';
 
 function fakePackage(): string {
   const root = temporaryFolder();
@@ -26,11 +28,11 @@ function fakePackage(): string {
 describe('the hash of the sources', () => {
   test('stays when nothing that matters changes', async () => {
     const root = fakePackage();
-    const before = await hashSources(root, LIBTORCH);
+    const before = await hashSources(root, configuredFor(root, LIBTORCH, NO_CUDA));
     write(path.join(root, 'native/src/a.cpp'), 'int a;');
     write(path.join(root, 'native/src/.a.cpp.swp'), 'an editor');
     write(path.join(root, 'package.json'), '{"version":"1.0.1","binary":{"napi_versions":[9]}}');
-    expect(await hashSources(root, LIBTORCH)).toBe(before);
+    expect(await hashSources(root, configuredFor(root, LIBTORCH, NO_CUDA))).toBe(before);
   });
 
   test.each<[string, (root: string) => unknown]>([
@@ -44,9 +46,9 @@ describe('the hash of the sources', () => {
     ],
   ])('follows %s', async (_, change) => {
     const root = fakePackage();
-    const before = await hashSources(root, LIBTORCH);
+    const before = await hashSources(root, configuredFor(root, LIBTORCH, NO_CUDA));
     change(root);
-    expect(await hashSources(root, LIBTORCH)).not.toBe(before);
+    expect(await hashSources(root, configuredFor(root, LIBTORCH, NO_CUDA))).not.toBe(before);
   });
 
   test('follows LibTorch and the place of the checkout', async () => {
@@ -54,35 +56,36 @@ describe('the hash of the sources', () => {
     const moved = temporaryFolder();
     copy(root, moved);
     const hashes = await Promise.all([
-      hashSources(root, LIBTORCH),
-      hashSources(root, { ...LIBTORCH, path: '/opt/other' }),
-      hashSources(root, { ...LIBTORCH, version: '2.14.0' }),
-      hashSources(moved, LIBTORCH),
+      hashSources(root, configuredFor(root, LIBTORCH, NO_CUDA)),
+      hashSources(root, configuredFor(root, { ...LIBTORCH, path: '/opt/other' }, NO_CUDA)),
+      hashSources(root, configuredFor(root, { ...LIBTORCH, version: '2.14.0' }, NO_CUDA)),
+      hashSources(root, configuredFor(root, LIBTORCH, 'auto, /usr/bin/nvcc')),
+      hashSources(moved, configuredFor(moved, LIBTORCH, NO_CUDA)),
     ]);
-    expect(new Set(hashes).size).toBe(4);
+    expect(new Set(hashes).size).toBe(5);
   });
 });
 
 describe('the stamp', () => {
   test('comes back as it was written', () => {
     const build = temporaryFolder();
-    const stamp = { configured: configuredFor('/here', LIBTORCH), hash: 'abc' };
+    const stamp = { configured: configuredFor('/here', LIBTORCH, NO_CUDA), hash: 'abc' };
     expect(readStamp(build)).toBeUndefined();
     writeStamp(build, stamp);
     expect(readStamp(build)).toEqual(stamp);
-    expect(sameConfiguration(readStamp(build), configuredFor('/here', LIBTORCH))).toBe(true);
-    expect(sameConfiguration(readStamp(build), configuredFor('/there', LIBTORCH))).toBe(false);
+    expect(sameConfiguration(readStamp(build), configuredFor('/here', LIBTORCH, NO_CUDA))).toBe(true);
+    expect(sameConfiguration(readStamp(build), configuredFor('/there', LIBTORCH, NO_CUDA))).toBe(false);
   });
 
   test('counts as none when it is damaged', () => {
     const build = temporaryFolder();
-    writeStamp(build, { configured: configuredFor('/here', LIBTORCH) });
+    writeStamp(build, { configured: configuredFor('/here', LIBTORCH, NO_CUDA) });
     const file = path.join(build, 'san-native.json');
     write(file, readFileSync(file, 'utf8').slice(0, 20));
     expect(readStamp(build)).toBeUndefined();
     write(file, 'null');
     expect(readStamp(build)).toBeUndefined();
-    expect(sameConfiguration(undefined, configuredFor('/here', LIBTORCH))).toBe(false);
+    expect(sameConfiguration(undefined, configuredFor('/here', LIBTORCH, NO_CUDA))).toBe(false);
   });
 });
 
@@ -117,4 +120,23 @@ test('memory and cores bound the number of compilers, and CMake has the last wor
   expect(jobs({}, 2000 * gibibyte)).toBeGreaterThanOrEqual(1);
   expect(jobs({ CMAKE_BUILD_PARALLEL_LEVEL: '7' }, gibibyte)).toBe(7);
   expect(jobs({ CMAKE_BUILD_PARALLEL_LEVEL: 'many' }, gibibyte)).toBe(1);
+});
+
+test('what decides about the CUDA variant: the choice, nvcc, the architectures', () => {
+  const cuda = { ...LIBTORCH, cuda: true };
+  const env = { PATH: '/no/such/folder' };
+  const all = [
+    cudaToolchain(LIBTORCH, 'auto', env),
+    cudaToolchain(LIBTORCH, 'on', env),
+    cudaToolchain(cuda, 'auto', env),
+    cudaToolchain(cuda, 'on', env),
+    cudaToolchain(cuda, 'auto', { ...env, CUDACXX: '/opt/nvcc' }),
+    cudaToolchain(cuda, 'auto', { ...env, CUDAARCHS: '90' }),
+  ];
+  expect(new Set(all).size).toBe(all.length);
+  expect(cudaToolchain(cuda, 'off', env)).toBe(cudaToolchain(LIBTORCH, 'auto', env));
+  expect(cudaChoice({})).toBe('auto');
+  expect(() => cudaChoice({ SAN_NATIVE_CUDA: 'yes' })).toThrow(
+    'SAN_NATIVE_CUDA = yes: expected auto, on, off',
+  );
 });

@@ -1,0 +1,43 @@
+/** Which device work runs on, and what is missing where one was asked for. */
+import { SanError } from './errors.js';
+import type { CudaInfo, Device } from './native.js';
+
+const MISSING = [
+  {
+    of: /no CUDA library/,
+    fix: 'fetch a LibTorch that has one and build against it: npx san-native setup --cuda on',
+  },
+  {
+    of: /no nvcc|CUDA [\d.]+ and nvcc/,
+    fix: 'install that CUDA toolkit, then: npx san-native setup --force',
+  },
+  { of: /on request/, fix: 'build it with CUDA: npx san-native setup --cuda on' },
+  {
+    of: /driver/,
+    fix: 'install the driver, or start the container with GPU access, so that nvidia-smi works',
+  },
+] as const;
+
+/**
+ * The device that `name` stands for: auto is the first CUDA device if one can be used, else the processor; cuda is the
+ * first. Throws ERR_SAN_DEVICE saying which part is missing: the build, LibTorch's CUDA library, the driver, the device.
+ */
+export function requireDevice(name: string, cuda: CudaInfo): Device {
+  if (name === 'cpu') return 'cpu';
+  const count = cuda.fault === undefined ? cuda.devices.length : 0;
+  if (name === 'auto') return count > 0 ? 'cuda:0' : 'cpu';
+  const index = name === 'cuda' ? 0 : Number(/^cuda:(\d{1,3})$/.exec(name)?.[1] ?? Number.NaN);
+  const refuse = (reason: string) =>
+    new SanError('ERR_SAN_DEVICE', `device ${name}: ${reason}`, { field: 'device', value: name });
+  if (Number.isNaN(index))
+    throw refuse('there is no such name; use auto, cpu, cuda, or cuda:N for one of several');
+  if (cuda.fault !== undefined) {
+    const fix = MISSING.find(({ of }) => of.test(cuda.fault ?? ''))?.fix;
+    throw refuse(`${cuda.fault}${fix === undefined ? '' : `; ${fix}`}, or use --device cpu`);
+  }
+  if (index >= count) {
+    const names = cuda.devices.map((device, i) => `cuda:${i} (${device.name})`).join(', ');
+    throw refuse(`there is no such device, only ${names || 'none'}`);
+  }
+  return `cuda:${index}`;
+}

@@ -1,0 +1,121 @@
+// A step that reads nothing on the host, and one in bfloat16.
+#include <ATen/ATen.h>
+
+#include <cmath>
+
+#include "check.h"
+#include "random/random.h"
+#include "san/training_step.h"
+
+namespace san::test {
+namespace {
+
+ModelConfig small_model() {
+  ModelConfig model;
+  model.widths = {8, 8, 8, 8, 4, 4, 4};
+  model.strides = {1, 1, 1, 2, 1, 2};
+  model.latent_channels = 3;
+  model.latent_size = 2;
+  return model;
+}
+
+StepInputs inputs(const ModelConfig& model) {
+  constexpr int64_t kBatch = 6;
+  const int64_t s = model.image_size(), d = model.latent_numel();
+  const auto draw = [](uint64_t index, at::IntArrayRef shape) {
+    return random::normal({5, random::Stream::direction, index}, shape);
+  };
+  StepInputs in;
+  in.z = draw(0, {kBatch, model.latent_channels, model.latent_size, model.latent_size});
+  in.x = draw(1, {kBatch, model.image_channels, s, s}).tanh();
+  const at::Tensor rows = draw(2, {7, d});
+  in.directions = {(rows / rows.norm(2, {1}, true)).t().contiguous(), true};
+  in.e = draw(3, {kBatch, 1, 1, 1}).sigmoid();
+  const at::Tensor u = draw(4, {kBatch, d});
+  in.u = u / u.norm(2, {1}, true);
+  return in;
+}
+
+/// Largest difference of two gradients as a share of the largest value of `b`, over both networks.
+double difference(const StepResult& a, const StepResult& b) {
+  double most = 0;
+  const auto compare = [&](const std::vector<at::Tensor>& p, const std::vector<at::Tensor>& q) {
+    double error = 0, size = 0;
+    for (size_t i = 0; i < p.size(); ++i) {
+      error += (p[i] - q[i]).to(at::kDouble).square().sum().item<double>();
+      size += q[i].to(at::kDouble).square().sum().item<double>();
+    }
+    most = std::max(most, std::sqrt(error / size));
+  };
+  compare(a.generator_gradients, b.generator_gradients);
+  compare(a.reverser_gradients, b.reverser_gradients);
+  return most;
+}
+
+struct Case {
+  const char* name;
+  LossConfig loss;
+  double penalty = 0;
+};
+
+std::vector<Case> cases() {
+  std::vector<Case> all;
+  LossConfig loss;
+  all.push_back({"repulsion within the margin", loss});
+  all.back().loss.repulsion_margin = 1e6;
+  all.push_back({"repulsion beyond the margin", loss});
+  all.back().loss.repulsion_margin = 1e-6;
+  all.push_back({"no repulsion, with penalty", loss, 2});
+  all.back().loss.repulsion_weight = 0;
+  for (const double margin : {1e6, 1e-6}) {
+    all.push_back({"LLZ", loss});
+    all.back().loss.repulsion_margin = margin;
+    all.back().loss.w_lz = 0.1;
+    all.push_back({"repulsion alone", loss, 1});
+    all.back().loss.repulsion_margin = margin;
+    all.back().loss.w_gd = 0;
+  }
+  return all;
+}
+
+void test_deferred() {
+  const ModelConfig model = small_model();
+  const ParameterStore parameters = ParameterStore::initial(model, 3, at::kFloat);
+  for (const Case& c : cases()) {
+    StepInputs in = inputs(model);
+    in.penalty = c.penalty;
+    const StepResult read = compute_step(model, c.loss, parameters, in);
+    in.deferred = true;
+    const StepResult deferred = compute_step(model, c.loss, parameters, in);
+    expect(read.losses == deferred.losses, std::string("losses of a deferred step: ") + c.name);
+    expect(difference(deferred, read) == 0, std::string("gradients of a deferred step: ") + c.name);
+  }
+}
+
+void test_bf16() {
+  const ModelConfig model = small_model();
+  const ParameterStore parameters = ParameterStore::initial(model, 3, at::kFloat);
+  for (const Case& c : cases()) {
+    StepInputs in = inputs(model);
+    in.penalty = c.penalty;
+    const StepResult exact = compute_step(model, c.loss, parameters, in);
+    in.precision = Precision::bf16;
+    const StepResult rough = compute_step(model, c.loss, parameters, in);
+    const double apart = difference(rough, exact);
+    std::printf("bf16 gradients, %s: %.4f of float32's\n", c.name, apart);
+    expect(apart > 1e-5, std::string("a bf16 step is computed in bf16: ") + c.name);
+    expect(apart < 0.05, std::string("gradients of a bf16 step: ") + c.name);
+    for (const auto* gradients : {&rough.generator_gradients, &rough.reverser_gradients})
+      for (const at::Tensor& gradient : *gradients)
+        expect(gradient.scalar_type() == at::kFloat, "gradients of a bf16 step are float32");
+  }
+}
+
+}  // namespace
+
+void step_tests() {
+  test_deferred();
+  test_bf16();
+}
+
+}  // namespace san::test
