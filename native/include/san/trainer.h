@@ -78,6 +78,11 @@ struct StepOutcome {
   Wishes wishes;
 };
 
+class DeviceRun;
+namespace ops {
+struct StepRecord;
+}
+
 /// Everything random in step t is a function of (seed, t), so the state needs no generator and a resumed run
 /// equals an unbroken one.
 class Trainer {
@@ -90,6 +95,10 @@ class Trainer {
 
   /// One step on the next batch; every rank takes it, at the same rates.
   StepOutcome step(const StepRates& rates, const Wishes& wishes = {});
+  /// Whether steps are best taken by run_queued(): one rank and one pass on a GPU.
+  bool queues() const { return config_.device.is_cuda() && ranks().size() == 1 && config_.accumulate == 1; }
+  /// Steps at these rates, fewer once `cancelled`; the device is waited for when all are queued.
+  std::vector<StepOutcome> run_queued(const std::vector<StepRates>& schedule, const Cancelled& cancelled);
   /// Makes the state of every rank that of rank 0; all call it.
   void synchronise();
   /// One step on given inputs, with the constant rates.
@@ -123,6 +132,12 @@ class Trainer {
   void restore_all(const TrainerState& state);
   /// Updates the parameters, unless something is not finite.
   StepOutcome apply(StepResult& result, const StepRates& rates);
+  LossConfig loss_at(const StepRates& rates) const;
+#ifdef SAN_NATIVE_CUDA
+  /// Counts a step that changed nothing.
+  StepOutcome outcome_of(const ops::StepRecord& record, const Wishes& wishes);
+#endif
+  StepOutcome apply_on_device(const StepResult& result, const StepRates& rates);
   Inference inference(bool average) const;
   /// The state's tensors themselves, not copies.
   std::vector<NamedTensor> tensors() const;
@@ -137,6 +152,8 @@ class Trainer {
   std::optional<Loader> loader_;
   int64_t steps_ = 0;
   int64_t skipped_ = 0;
+  /// Made by the first run_queued() for these parameters.
+  std::shared_ptr<DeviceRun> device_run_;
 };
 
 }  // namespace san

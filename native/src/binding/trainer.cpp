@@ -56,18 +56,30 @@ RunReport run_steps(Session& session, int64_t steps, const std::vector<StepRates
   const bool alone = trainer.ranks().size() == 1;
   RunReport report;
   const auto begin = std::chrono::steady_clock::now();
-  for (int64_t i = 0; i < steps; ++i) {
-    // Ranks end after the same step: an interruption is agreed on in the step that follows it.
-    if (lifetime.dead || (alone && session.interrupted.exchange(false))) break;
-    const Wishes wishes{!alone && session.interrupted.exchange(false),
-                        session.wants_checkpoint.exchange(false)};
-    const StepOutcome outcome =
-        trainer.step(schedule.empty() ? trainer.config().rates() : schedule[static_cast<size_t>(i)], wishes);
+  // Ranks end after the same step: an interruption is agreed on in the step that follows it.
+  const auto stopped = [&] { return lifetime.dead || (alone && session.interrupted.exchange(false)); };
+  const auto told = [&](const StepOutcome& outcome, int64_t step) {
     report.losses.push_back(outcome.losses);
     report.wishes.checkpoint |= outcome.wishes.checkpoint;
     report.wishes.stop |= outcome.wishes.stop;
-    if (!outcome.not_finite.empty()) report.skipped.push_back({trainer.steps(), outcome.not_finite});
-    if (outcome.wishes.stop) break;
+    if (!outcome.not_finite.empty()) report.skipped.push_back({step, outcome.not_finite});
+  };
+  const auto rates = [&](int64_t i) {
+    return schedule.empty() ? trainer.config().rates() : schedule[static_cast<size_t>(i)];
+  };
+  if (trainer.queues()) {
+    std::vector<StepRates> all;
+    for (int64_t i = 0; i < steps; ++i) all.push_back(rates(i));
+    int64_t step = trainer.steps();
+    for (const StepOutcome& outcome : trainer.run_queued(all, stopped)) told(outcome, ++step);
+    report.wishes.checkpoint |= session.wants_checkpoint.exchange(false);
+  } else {
+    for (int64_t i = 0; i < steps && !report.wishes.stop && !stopped(); ++i) {
+      const Wishes wishes{!alone && session.interrupted.exchange(false),
+                          session.wants_checkpoint.exchange(false)};
+      const StepOutcome outcome = trainer.step(rates(i), wishes);
+      told(outcome, trainer.steps());
+    }
   }
   report.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
   report.step = trainer.steps();

@@ -11,6 +11,9 @@
 #include "san/device.h"
 #include "san/error.h"
 #include "training/finite.h"
+#ifdef SAN_NATIVE_CUDA
+#include "training/device_run.h"
+#endif
 
 namespace san {
 namespace {
@@ -120,6 +123,7 @@ void Trainer::restore(const std::optional<TrainerState>& state) {
   Optimizer optimizer(config_.optimizer, parameters);
   std::swap(parameters_, parameters);
   std::swap(optimizer_, optimizer);
+  device_run_.reset();
   try {
     if (state && state->tensors.size() != parameters_.size()) restore_all(*state);
   } catch (...) {
@@ -209,9 +213,14 @@ StepInputs Trainer::draw_inputs() {
   return in;
 }
 
-StepOutcome Trainer::step(const StepRates& rates, const Wishes& wishes) {
+LossConfig Trainer::loss_at(const StepRates& rates) const {
   LossConfig loss = config_.loss;
   if (loss.repulsion_weight > 0) loss.repulsion_weight = rates.repulsion_weight;
+  return loss;
+}
+
+StepOutcome Trainer::step(const StepRates& rates, const Wishes& wishes) {
+  const LossConfig loss = loss_at(rates);
   if (happens(config_.faults.out_of_memory, steps_ + 1)) throw std::bad_alloc();
   StepInputs inputs = draw_inputs();
   inputs.wishes = wishes;
@@ -228,12 +237,13 @@ StepResult Trainer::step_on(const StepInputs& inputs) {
   StepResult result =
       compute_step(config_.model, config_.loss, parameters_, placed, ranks(), config_.accumulate);
   apply(result, config_.rates());
+  if (!result.loss_values.is_cpu()) result.losses = losses_of(result.loss_values);
   return result;
 }
 
 StepOutcome Trainer::apply(StepResult& result, const StepRates& rates) {
   const profiling::Scope scope("optimizer");
-  if (!result.loss_values.is_cpu()) result.losses = losses_of(result.loss_values);
+  if (config_.device.is_cuda()) return apply_on_device(result, rates);
   ++steps_;
   StepOutcome outcome{result.losses, first_not_finite(result, parameters_), result.wishes};
   if (outcome.not_finite.empty())
@@ -243,6 +253,63 @@ StepOutcome Trainer::apply(StepResult& result, const StepRates& rates) {
     ++skipped_;
   return outcome;
 }
+
+#ifdef SAN_NATIVE_CUDA
+StepOutcome Trainer::apply_on_device(const StepResult& result, const StepRates& rates) {
+  DeviceStep& update = optimizer_.on_device(parameters_);
+  update.schedule({rates}, steps_ - skipped_);
+  update.step(parameters_, result.generator_gradients, result.reverser_gradients,
+              result.loss_values.to(config_.device));
+  ++steps_;
+  return outcome_of(update.records(1)[0], result.wishes);
+}
+
+StepOutcome Trainer::outcome_of(const ops::StepRecord& record, const Wishes& wishes) {
+  StepOutcome outcome{{}, name_of_fault(record.fault, parameters_), wishes};
+  std::copy_n(record.losses, outcome.losses.size(), outcome.losses.begin());
+  if (!outcome.not_finite.empty()) ++skipped_;
+  return outcome;
+}
+
+std::vector<StepOutcome> Trainer::run_queued(const std::vector<StepRates>& schedule,
+                                             const Cancelled& cancelled) {
+  if (!device_run_) device_run_ = std::make_shared<DeviceRun>(config_.device, config_.loss);
+  DeviceStep& update = optimizer_.on_device(parameters_);
+  std::vector<StepOutcome> outcomes;
+  bool stopped = false;
+  for (size_t first = 0; first < schedule.size() && !stopped; first += DeviceStep::kMostSteps) {
+    const size_t last = std::min(schedule.size(), first + DeviceStep::kMostSteps);
+    const auto on_own_stream = device_run_->begin();
+    update.schedule(
+        {schedule.begin() + static_cast<ptrdiff_t>(first), schedule.begin() + static_cast<ptrdiff_t>(last)},
+        steps_ - skipped_);
+    int64_t queued = 0;
+    for (size_t i = first; i < last && !stopped; ++i) {
+      if (cancelled && cancelled()) {
+        stopped = true;
+        break;
+      }
+      if (happens(config_.faults.out_of_memory, steps_ + 1)) throw std::bad_alloc();
+      StepInputs inputs = draw_inputs();
+      inputs.nan_gradient = happens(config_.faults.nan_gradient, steps_ + 1);
+      device_run_->step(config_.model, loss_at(schedule[i]), parameters_, update, inputs);
+      ++steps_;
+      ++queued;
+    }
+    if (queued == 0) break;
+    for (const ops::StepRecord& record : update.records(queued)) outcomes.push_back(outcome_of(record, {}));
+  }
+  return outcomes;
+}
+#else
+StepOutcome Trainer::apply_on_device(const StepResult&, const StepRates&) {
+  throw Error(kDevice, "this build has no CUDA code", "device");
+}
+
+std::vector<StepOutcome> Trainer::run_queued(const std::vector<StepRates>&, const Cancelled&) {
+  throw Error(kDevice, "this build has no CUDA code", "device");
+}
+#endif
 
 Inference Trainer::inference(bool average) const {
   std::unordered_map<std::string, at::Tensor> values;
