@@ -2,6 +2,7 @@
 import { readSafetensors } from '../../lib/checkpoint/safetensors.js';
 import {
   type Addon,
+  type Device,
   type Dtype,
   type Estimator,
   type FixedInputs,
@@ -170,7 +171,12 @@ class Comparer {
 }
 
 /** Runs the native code on a golden file's inputs and measures how far it is from the file's outputs. */
-export async function compareGolden(addon: Addon, path: string, dtype: Dtype): Promise<Comparison> {
+export async function compareGolden(
+  addon: Addon,
+  path: string,
+  dtype: Dtype,
+  device: Device = 'cpu',
+): Promise<Comparison> {
   const golden = await readGolden(path);
   const { model, loss, optimizer } = optionsOf(golden.config);
   const comparer = new Comparer(golden);
@@ -179,7 +185,7 @@ export async function compareGolden(addon: Addon, path: string, dtype: Dtype): P
     .filter((tensor) => tensor.name.startsWith('p.'))
     .map((tensor) => cast(tensor, dtype, tensor.name.slice(2)));
 
-  const network = await addon.createNetwork({ model, tensors: parameters, dtype });
+  const network = await addon.createNetwork({ model, tensors: parameters, dtype, device });
   const outputs = await network.forward({ z: input('z'), x: input('x') });
   comparer.check('generate', 'out.generate', outputs.generate);
   comparer.check('reverse', 'out.reverse', outputs.reverse);
@@ -194,6 +200,7 @@ export async function compareGolden(addon: Addon, path: string, dtype: Dtype): P
     seed: 0,
     batchSize: golden.config.batch,
     dtype,
+    device,
     state: { step: 0, skipped: 0, tensors: parameters },
   });
   for (let step = 1; step <= 3; step++) {

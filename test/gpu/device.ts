@@ -1,0 +1,170 @@
+/**
+ * The native half on a GPU, held to the processor and to the golden files: npm run test:gpu. By Node's own test runner,
+ * since a machine with a GPU may have the production dependencies alone. SAN_NATIVE_TEST_DEVICE=cpu runs the same on the
+ * processor, which shows that the tests themselves are sound.
+ */
+import assert from 'node:assert/strict';
+import { existsSync, readdirSync } from 'node:fs';
+import { test } from 'node:test';
+import { requireDevice } from '../../lib/device.js';
+import {
+  type ImageBatch,
+  LOSS_NAMES,
+  type Losses,
+  loadAddon,
+  type TrainerOptions,
+} from '../../lib/native.js';
+import { compareGolden, failures } from '../golden/compare.js';
+import { model, root, trainerOptions } from '../native/support.js';
+
+const addon = loadAddon();
+const { cuda } = addon.info();
+const wanted = process.env.SAN_NATIVE_TEST_DEVICE ?? 'auto';
+const device = requireDevice(wanted, cuda);
+const skip = device === 'cpu' && wanted !== 'cpu' ? (cuda.fault ?? 'there is no device') : false;
+if (skip) console.log(`no test of the GPU is run: ${skip}`);
+else
+  console.log(
+    `device: ${device}${cuda.devices.map(({ name, capability }) => `, ${name} (${capability})`).join('')}`,
+  );
+
+const STEPS = 12;
+const penalty = { ...trainerOptions().loss, penaltyWeight: 1, penaltyEvery: 2 };
+const onDevice = (changes: Partial<TrainerOptions> = {}) => trainerOptions({ device, ...changes });
+
+interface Run {
+  losses: Losses[];
+  images: ImageBatch;
+}
+
+async function run(options: TrainerOptions, steps = STEPS): Promise<Run> {
+  const trainer = await addon.createTrainer(options);
+  try {
+    const { losses } = await trainer.run({ steps });
+    return { losses, images: await trainer.generate({ seed: 3, count: 20 }) };
+  } finally {
+    await trainer.dispose();
+  }
+}
+
+/** Largest difference of a loss, as a share of the second. */
+const apart = (a: Losses, b: Losses) =>
+  Math.max(...LOSS_NAMES.map((name) => Math.abs(a[name] - b[name]) / Math.max(1e-3, Math.abs(b[name]))));
+
+const levelsApart = (a: ImageBatch, b: ImageBatch) =>
+  a.data.reduce((most, value, i) => Math.max(most, Math.abs(value - (b.data[i] ?? Number.NaN))), 0);
+
+const folders = [`${root}test/golden/`, `${root}../shared/spec/golden/`].filter(existsSync);
+for (const file of folders.flatMap((folder) => readdirSync(folder).map((name) => folder + name))) {
+  if (!file.endsWith('.safetensors')) continue;
+  for (const dtype of ['float64', 'float32'] as const)
+    test(`golden file ${file.slice(root.length)}, ${dtype}`, { skip }, async () => {
+      assert.deepEqual(failures(await compareGolden(addon, file, dtype, device), dtype), []);
+    });
+}
+
+for (const estimator of ['normal', 'sliced', 'sinkhorn', 'dual'] as const)
+  test(`losses and images are the processor's: ${estimator}`, { skip }, async () => {
+    const loss = { ...penalty, estimator };
+    const [here, there] = [await run(trainerOptions({ loss }), 3), await run(onDevice({ loss }), 3)];
+    here.losses.forEach((losses, i) =>
+      assert.ok(apart(there.losses[i] as Losses, losses) < (i ? 0.05 : 1e-3)),
+    );
+  });
+
+test("images of the same weights are the processor's, but for a grey level", { skip }, async () => {
+  const trainer = await addon.createTrainer(trainerOptions());
+  const { tensors } = await trainer.state();
+  await trainer.dispose();
+  const [here, there] = await Promise.all(
+    (['cpu', device] as const).map(async (place) => {
+      const network = await addon.createNetwork({ model, tensors, device: place });
+      const images = await network.generate({ seed: 1, count: 40 });
+      await network.dispose();
+      return images;
+    }),
+  );
+  assert.ok(levelsApart(here as ImageBatch, there as ImageBatch) <= 1);
+});
+
+test('captured steps are the bits of those that are not, with and without the penalty', {
+  skip,
+}, async () => {
+  const captured = await run(onDevice({ loss: penalty }));
+  process.env.SAN_NATIVE_GRAPHS = '0';
+  try {
+    assert.deepEqual(await run(onDevice({ loss: penalty })), captured);
+  } finally {
+    delete process.env.SAN_NATIVE_GRAPHS;
+  }
+});
+
+test('a run that is taken up again has the bits of an unbroken one, and goes on on the processor', {
+  skip,
+}, async () => {
+  const whole = await run(onDevice({ loss: penalty }));
+  const first = await addon.createTrainer(onDevice({ loss: penalty }));
+  const begun = await first.run({ steps: 5 });
+  const state = await first.state();
+  await first.dispose();
+  const rest = await run(onDevice({ loss: penalty, state }), STEPS - 5);
+  assert.deepEqual([...begun.losses, ...rest.losses], whole.losses);
+  assert.deepEqual(rest.images, whole.images);
+  const here = await run(trainerOptions({ loss: penalty, state }), 1);
+  assert.ok(apart(here.losses[0] as Losses, whole.losses[5] as Losses) < 1e-2);
+});
+
+test('a step with a NaN is skipped, and told', { skip }, async () => {
+  const trainer = await addon.createTrainer(onDevice({ faults: { nanGradient: [2, 7] } }));
+  const report = await trainer.run({ steps: 8 });
+  assert.deepEqual(
+    report.skipped.map(({ step }) => step),
+    [2, 7],
+  );
+  assert.match(report.skipped[0]?.what ?? '', /^gradient of kernel\.latent in the generator$/);
+  assert.equal((await trainer.state()).skipped, 2);
+  await trainer.dispose();
+});
+
+test('schedules change the rates of captured steps', { skip }, async () => {
+  const trainer = await addon.createTrainer(onDevice());
+  await trainer.run({ steps: 6 });
+  const rates = (learningRate: number) => ({
+    learningRate: Float64Array.of(learningRate, learningRate),
+    lambda: Float64Array.of(0.5, 0.5),
+    emaDecay: Float64Array.of(0.9, 0.9),
+    repulsionWeight: Float64Array.of(0.3, 0.3),
+  });
+  const before = await trainer.state();
+  await trainer.run({ steps: 2, schedule: rates(1e-12) });
+  const still = await trainer.state();
+  await trainer.run({ steps: 2, schedule: rates(1e-2) });
+  const moved = await trainer.state();
+  const kernel = (state: typeof before) => {
+    const { data } = state.tensors[0] as { data: Uint8Array };
+    return new Float32Array(data.slice().buffer);
+  };
+  const most = (a: Float32Array, b: Float32Array) =>
+    a.reduce((largest, value, i) => Math.max(largest, Math.abs(value - (b[i] as number))), 0);
+  assert.ok(most(kernel(still), kernel(before)) < 1e-9);
+  assert.ok(most(kernel(moved), kernel(still)) > 1e-3);
+  await trainer.dispose();
+});
+
+for (const precision of ['tf32', 'bf16'] as const)
+  test(`${precision} stays near fp32`, { skip }, async () => {
+    const exact = await run(onDevice({ loss: penalty }));
+    const rough = await run(onDevice({ loss: penalty, precision }));
+    assert.ok(apart(rough.losses[0] as Losses, exact.losses[0] as Losses) < 0.05);
+    assert.ok(rough.losses.every((losses) => LOSS_NAMES.every((name) => Number.isFinite(losses[name]))));
+  });
+
+test('memory that runs out is an error with its code, and the next trainer works', {
+  skip: skip || device === 'cpu',
+}, async () => {
+  const widths = [4096, 4096, 4096, 4096, 4096, 4096, 4096];
+  const huge = { ...model, widths, strides: [2, 2, 2, 2, 2, 2], latentSize: 16 };
+  const { images: _, ...options } = onDevice({ model: huge });
+  await assert.rejects(addon.createTrainer(options), { code: 'ERR_SAN_OUT_OF_MEMORY' });
+  await run(onDevice(), 1);
+});
