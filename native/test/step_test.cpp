@@ -93,7 +93,9 @@ void test_deferred() {
 }
 
 void test_bf16() {
-  const ModelConfig model = small_model();
+  ModelConfig model = small_model();
+  // ADO lets everything pass: at a threshold roundings turn values on and off, which no tolerance covers.
+  model.ado_threshold = 0;
   const ParameterStore parameters = ParameterStore::initial(model, 3, at::kFloat);
   for (const Case& c : cases()) {
     StepInputs in = inputs(model);

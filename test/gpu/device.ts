@@ -12,11 +12,13 @@ import {
   LOSS_NAMES,
   type Losses,
   loadAddon,
+  packageRoot,
   type TrainerOptions,
 } from '../../lib/native.js';
 import { compareGolden, failures } from '../golden/compare.js';
-import { model, root, trainerOptions } from '../native/support.js';
+import { model, trainerOptions } from '../native/support.js';
 
+const root = packageRoot();
 const addon = loadAddon();
 const { cuda } = addon.info();
 const wanted = process.env.SAN_NATIVE_TEST_DEVICE ?? 'auto';
@@ -153,8 +155,10 @@ test('schedules change the rates of captured steps', { skip }, async () => {
 
 for (const precision of ['tf32', 'bf16'] as const)
   test(`${precision} stays near fp32`, { skip }, async () => {
-    const exact = await run(onDevice({ loss: penalty }));
-    const rough = await run(onDevice({ loss: penalty, precision }));
+    // ADO lets everything pass: at a threshold roundings turn values on and off.
+    const smooth = { ...model, adoThreshold: 0 };
+    const exact = await run(onDevice({ model: smooth }), 3);
+    const rough = await run(onDevice({ model: smooth, precision }), 3);
     assert.ok(apart(rough.losses[0] as Losses, exact.losses[0] as Losses) < 0.05);
     assert.ok(rough.losses.every((losses) => LOSS_NAMES.every((name) => Number.isFinite(losses[name]))));
   });
