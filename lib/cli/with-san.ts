@@ -55,10 +55,13 @@ export const countFlag = (text: string, describe: string) =>
 
 /** Loads the network, and frees it after `work`, which a signal ends in good order. */
 export function withSan<T>(
-  { run, threads, precision, device, quiet }: Pick<
-    SanArguments,
-    'run' | 'threads' | 'precision' | 'device' | 'quiet'
-  >,
+  {
+    run,
+    threads,
+    precision,
+    device,
+    quiet,
+  }: Pick<SanArguments, 'run' | 'threads' | 'precision' | 'device' | 'quiet'>,
   work: (san: San, control: MeasureControl) => Promise<T>,
 ): Promise<T> {
   const count = threads === undefined ? undefined : wholeNumber('threads', threads, 1);

@@ -2,6 +2,7 @@
 
 #include <ATen/ATen.h>
 
+#include "model/widened.h"
 #include "ops/ado_gate/ado_gate.h"
 #include "ops/attention/attention.h"
 #include "ops/norm_act_skip/norm_act_skip.h"
@@ -14,16 +15,8 @@ constexpr double kSlope = 0.2;
 
 // Biases are left to the operations that follow: there they cost no pass of their own, forward or backward.
 at::Tensor conv3x3(const at::Tensor& x, const at::Tensor& weight, int64_t stride) {
-  return at::conv2d(x, weight, {}, stride, /*padding=*/1);
-}
-
-// Operations on the processor are of float32 and float64. bfloat16 is widened for them, which is what the
-// GPU's kernels do in their registers.
-template <typename Op>
-at::Tensor widened(const at::Tensor& x, const Op& op) {
-  const bool widens = x.scalar_type() == at::kBFloat16 && x.is_cpu();
-  return op([widens](const at::Tensor& t) { return widens && t.defined() ? t.to(at::kFloat) : t; })
-      .to(x.scalar_type());
+  return widened(
+      x, [&](const auto& wide) { return at::conv2d(wide(x), wide(weight), {}, stride, /*padding=*/1); });
 }
 
 at::Tensor norm_act(const at::Tensor& x, const at::Tensor& bias, const at::Tensor& skip,
@@ -54,8 +47,11 @@ at::Tensor ado(const GateParameters& p, const at::Tensor& x, double threshold) {
 }
 
 at::Tensor generator_block(const BlockParameters& p, const at::Tensor& x, int64_t stride) {
-  const at::Tensor y = at::conv_transpose2d(attention(p.attention, x), p.kernel, {}, stride, /*padding=*/1,
-                                            /*output_padding=*/stride - 1);
+  const at::Tensor scaled = attention(p.attention, x);
+  const at::Tensor y = widened(scaled, [&](const auto& wide) {
+    return at::conv_transpose2d(wide(scaled), wide(p.kernel), {}, stride, /*padding=*/1,
+                                /*output_padding=*/stride - 1);
+  });
   return norm_act(y, p.bias, x, ops::kNormThenAct);
 }
 

@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 
 #include "model/layers.h"
+#include "model/widened.h"
 #include "profiling/scope.h"
 
 namespace san {
@@ -34,8 +35,10 @@ NetworkParameters arrange(Net net, const std::function<at::Tensor(const std::str
 
 at::Tensor generate(const ModelConfig& config, const NetworkParameters& p, const at::Tensor& z) {
   const at::ScalarType dtype = p.latent.kernel.scalar_type();
-  at::Tensor x = at::conv_transpose2d(z.to(dtype).contiguous(at::MemoryFormat::ChannelsLast), p.latent.kernel,
-                                      p.latent.bias.to(dtype));
+  const at::Tensor latent = z.to(dtype).contiguous(at::MemoryFormat::ChannelsLast);
+  at::Tensor x = layers::widened(latent, [&](const auto& wide) {
+    return at::conv_transpose2d(wide(latent), wide(p.latent.kernel), wide(p.latent.bias.to(dtype)));
+  });
   for (int m = 0; m < kModules; ++m) {
     const profiling::Scope scope("generator", m);
     const ModuleParameters& module = p.modules[m];
@@ -44,14 +47,19 @@ at::Tensor generate(const ModelConfig& config, const NetworkParameters& p, const
       x = layers::generator_block(module.blocks[b], x, b == 0 ? config.strides[m] : 1);
     x = layers::rpa(module.rpa, x);
   }
-  return at::tanh(
-      at::conv_transpose2d(x, p.image.kernel, p.image.bias.to(dtype), 1, /*padding=*/1).to(z.scalar_type()));
+  const at::Tensor image = layers::widened(x, [&](const auto& wide) {
+    return at::conv_transpose2d(wide(x), wide(p.image.kernel), wide(p.image.bias.to(dtype)), 1,
+                                /*padding=*/1);
+  });
+  return at::tanh(image.to(z.scalar_type()));
 }
 
 at::Tensor reverse(const ModelConfig& config, const NetworkParameters& p, const at::Tensor& image) {
   const at::ScalarType dtype = p.image.kernel.scalar_type();
-  at::Tensor x = layers::leaky_relu(at::conv2d(image.to(dtype).contiguous(at::MemoryFormat::ChannelsLast),
-                                               p.image.kernel, p.image.bias.to(dtype), 1, 1));
+  const at::Tensor pixels = image.to(dtype).contiguous(at::MemoryFormat::ChannelsLast);
+  at::Tensor x = layers::leaky_relu(layers::widened(pixels, [&](const auto& wide) {
+    return at::conv2d(wide(pixels), wide(p.image.kernel), wide(p.image.bias.to(dtype)), 1, 1);
+  }));
   for (int m = kModules - 1; m >= 0; --m) {
     const profiling::Scope scope("reverser", m);
     const ModuleParameters& module = p.modules[m];
@@ -60,7 +68,10 @@ at::Tensor reverse(const ModelConfig& config, const NetworkParameters& p, const 
       x = layers::reverser_block(module.blocks[b], x, b == 0 ? config.strides[m] : 1);
     x = layers::ado(module.ado, x, config.ado_threshold);
   }
-  return at::conv2d(x, p.latent.kernel, p.latent.bias.to(dtype)).to(image.scalar_type());
+  const at::Tensor latent = layers::widened(x, [&](const auto& wide) {
+    return at::conv2d(wide(x), wide(p.latent.kernel), wide(p.latent.bias.to(dtype)));
+  });
+  return latent.to(image.scalar_type());
 }
 
 }  // namespace san
