@@ -29,7 +29,7 @@ const images = {
 };
 
 async function secondsPerStep(changes: Partial<ReturnType<typeof trainerOptions>> = {}): Promise<number> {
-  const trainer = await addon.createTrainer({ ...trainerOptions(config), images, ...changes });
+  const trainer = await addon.createTrainer({ ...trainerOptions(config, addon), images, ...changes });
   // The fastest of some: whatever else the machine does only adds.
   let least = Number.POSITIVE_INFINITY;
   for (let i = 0; i <= STEPS; i++) least = Math.min(least, (await trainer.run({ steps: 1 })).seconds);
@@ -41,7 +41,7 @@ const { shared, generator, reverser } = sumOfParts(parametersByPart(addon.parame
 const bytes = 4 * (2 * shared + generator + reverser);
 const step = await secondsPerStep();
 // The distance's own work grows with the number of projections: from two numbers of them follows what one costs.
-const loss = trainerOptions(config).loss;
+const loss = trainerOptions(config, addon).loss;
 const many = await secondsPerStep({ loss: { ...loss, projections: loss.projections * MANY } });
 const dimensions = config.latentChannels * config.latentSize ** 2;
 const distance = Math.max(
