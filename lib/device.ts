@@ -19,14 +19,17 @@ const MISSING = [
 ] as const;
 
 /**
- * The device that `name` stands for: auto is the first CUDA device if one can be used, else the processor; cuda is the
- * first. Throws ERR_SAN_DEVICE saying which part is missing: the build, LibTorch's CUDA library, the driver, the device.
+ * The device that `name` stands for: auto is a CUDA device if one can be used, else the processor; auto and cuda are the
+ * first one, or that of a rank's own number on its machine. Where a rank sees one device only, its launcher gave it that.
+ * Throws ERR_SAN_DEVICE saying which part is missing: the build, LibTorch's CUDA library, the driver, the device.
  */
-export function requireDevice(name: string, cuda: CudaInfo): Device {
+export function requireDevice(name: string, cuda: CudaInfo, localRank = 0): Device {
   if (name === 'cpu') return 'cpu';
   const count = cuda.fault === undefined ? cuda.devices.length : 0;
-  if (name === 'auto') return count > 0 ? 'cuda:0' : 'cpu';
-  const index = name === 'cuda' ? 0 : Number(/^cuda:(\d{1,3})$/.exec(name)?.[1] ?? Number.NaN);
+  const own = count === 1 ? 0 : localRank;
+  if (name === 'auto' && count === 0) return 'cpu';
+  const index =
+    name === 'cuda' || name === 'auto' ? own : Number(/^cuda:(\d{1,3})$/.exec(name)?.[1] ?? Number.NaN);
   const refuse = (reason: string) =>
     new SanError('ERR_SAN_DEVICE', `device ${name}: ${reason}`, { field: 'device', value: name });
   if (Number.isNaN(index))
@@ -37,7 +40,8 @@ export function requireDevice(name: string, cuda: CudaInfo): Device {
   }
   if (index >= count) {
     const names = cuda.devices.map((device, i) => `cuda:${i} (${device.name})`).join(', ');
-    throw refuse(`there is no such device, only ${names || 'none'}`);
+    const which = name.startsWith('cuda:') ? 'such device' : `device for rank ${localRank} of this machine`;
+    throw refuse(`there is no ${which}, only ${names || 'none'}`);
   }
   return `cuda:${index}`;
 }

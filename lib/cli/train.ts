@@ -2,9 +2,11 @@ import { constants } from 'node:os';
 import type { ArgumentsCamelCase, CommandModule } from 'yargs';
 import { fields } from '../config/fields.js';
 import { PRESET_NAMES, type PresetName } from '../config/presets.js';
+import { requireDevice } from '../device.js';
 import { launchRanks } from '../distributed/launch.js';
 import { type RankOptions, rankFromEnvironment } from '../distributed/ranks.js';
 import { UsageError } from '../errors.js';
+import { loadAddon } from '../native.js';
 import type { Profile } from '../profiling/profile.js';
 import { train } from '../training/train.js';
 import { askToResume } from './ask.js';
@@ -18,6 +20,7 @@ interface TrainArguments extends PlanArguments {
   'init-from': string | undefined;
   profile: string | undefined;
   ranks: string | undefined;
+  gpus: string | undefined;
   'join-timeout': string | undefined;
   'rank-timeout': string | undefined;
 }
@@ -78,8 +81,16 @@ export const trainCommand: CommandModule<object, TrainArguments> = {
         ranks: {
           type: 'string',
           requiresArg: true,
-          group: 'Run folder and settings:',
+          group: 'Several ranks:',
+          hidden: true,
           describe: 'Train as so many processes on this machine: docs/distributed.md',
+        },
+        gpus: {
+          type: 'string',
+          requiresArg: true,
+          conflicts: 'ranks',
+          group: 'Run folder and settings:',
+          describe: 'Train on so many GPUs of this machine, a process each',
         },
         'join-timeout': {
           type: 'string',
@@ -114,7 +125,7 @@ export const trainCommand: CommandModule<object, TrainArguments> = {
 async function run(argv: ArgumentsCamelCase<TrainArguments>): Promise<void> {
   const ranks = ranksOf(argv);
   const follows = ranks !== undefined && ranks.rank > 0;
-  if (argv.ranks !== undefined) return launch(argv);
+  if (argv.ranks !== undefined || argv.gpus !== undefined) return launch(argv);
   if (!follows && (await showPlan(argv))) return;
   const { data, out, preset, config } = argv;
   if (out === undefined) throw new UsageError('the flag --out is missing');
@@ -172,17 +183,19 @@ function secondsOf(argv: TrainArguments, flag: 'join-timeout' | 'rank-timeout'):
 }
 
 /** Starts the ranks, with the same command line but for the flag that asks for them. */
-async function launch({ ranks }: TrainArguments): Promise<void> {
-  const count = Number(ranks);
+async function launch({ ranks, gpus }: TrainArguments): Promise<void> {
+  const [flag, value] = gpus === undefined ? ['--ranks', ranks] : ['--gpus', gpus];
+  const count = Number(value);
   if (!Number.isInteger(count) || count < 1 || count > 1024)
-    throw new UsageError(`--ranks ${ranks}: expected a whole number from 1 to 1024`);
+    throw new UsageError(`${flag} ${value}: expected a whole number from 1 to 1024`);
   if (rankFromEnvironment() !== undefined)
     throw new UsageError(
-      '--ranks starts the ranks itself; leave it out where a launcher such as torchrun has',
+      `${flag} starts the ranks itself; leave it out where a launcher such as torchrun has`,
     );
+  if (gpus !== undefined) requireDevice(`cuda:${count - 1}`, loadAddon().info().cuda);
   const args = process.argv.slice(2);
-  const at = args.findIndex((word) => word === '--ranks' || word.startsWith('--ranks='));
-  args.splice(at, args[at] === '--ranks' ? 2 : 1);
+  const at = args.findIndex((word) => word === flag || word.startsWith(`${flag}=`));
+  args.splice(at, args[at] === flag ? 2 : 1);
   const status = await launchRanks(count, args);
   if (status !== 0) throw new ExitStatus(status);
 }

@@ -31,7 +31,7 @@ export async function followRun(team: Team, addon: Addon, options: FollowOptions
   await team.compareData(data, hash);
   const faults = faultsOf(process.env);
   const trainer = await addon.createTrainer({
-    ...trainerOptions(config, addon),
+    ...trainerOptions(config, addon, team.localRank),
     dataset: { path },
     ...(faults && { faults }),
     group: team.group,

@@ -17,14 +17,17 @@ type Announcement = z.output<typeof announcement>;
 export class Team {
   readonly rank: number;
   readonly size: number;
+  /** Number among the ranks of this machine. */
+  readonly localRank: number;
   readonly group: NativeGroup;
   private training = false;
   private ended = false;
 
-  private constructor(group: NativeGroup, { rank, worldSize }: RankOptions) {
+  private constructor(group: NativeGroup, { rank, worldSize, localRank = 0 }: RankOptions) {
     this.group = group;
     this.rank = rank;
     this.size = worldSize;
+    this.localRank = localRank;
   }
 
   /** Waits for all ranks. Throws ERR_SAN_RENDEZVOUS. */

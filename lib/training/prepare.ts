@@ -55,7 +55,7 @@ export async function* beginRun(out: string, plan: Plan): Preparation {
   const config = resolveConfig(layers);
   await RunFolder.claim(out);
   const addon = loadAddon();
-  requireDevice(config.device, addon.info().cuda);
+  requireDevice(config.device, addon.info().cuda, team?.localRank);
   const weights = initFrom === undefined ? undefined : await readInitialWeights(initFrom, { config, addon });
   await team?.prepare(config);
   const dataset = yield* readUsableImages(data, config, control.signal);
@@ -78,7 +78,7 @@ export async function* continueRun(folder: RunFolder, plan: Plan): Preparation {
   await folder.sweep();
   const addon = loadAddon();
   const { config, checkpoint } = await findRun(folder, layers, addon);
-  requireDevice(config.device, addon.info().cuda);
+  requireDevice(config.device, addon.info().cuda, team?.localRank);
   const begun = checkpoint !== undefined;
   const weights = await continuedWeights({ folder, initFrom, begun, config, addon });
   for (const { reason } of checkpoint?.damaged ?? []) {
@@ -165,7 +165,7 @@ async function* setUp(options: SetUpOptions): Preparation {
   const state = checkpoint ? stateOf(checkpoint) : weights && (await stateFrom(weights, { config, addon }));
   const trainer = await addon
     .createTrainer({
-      ...trainerOptions(config, addon),
+      ...trainerOptions(config, addon, team?.localRank),
       dataset: { path: dataset.path },
       ...(faults && { faults }),
       ...(state && { state }),

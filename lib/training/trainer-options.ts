@@ -8,10 +8,14 @@ import {
 import { requireDevice } from '../device.js';
 import type { Addon, TrainerOptions } from '../native.js';
 
-/** What a trainer takes from the settings; images and state are the caller's. Throws ERR_SAN_DEVICE. */
+/**
+ * What a trainer takes from the settings; images and state are the caller's. `localRank` is the number among the ranks of
+ * this machine. Throws ERR_SAN_DEVICE.
+ */
 export function trainerOptions(
   config: Config,
   addon: Pick<Addon, 'info'>,
+  localRank?: number,
 ): Omit<TrainerOptions, 'dataset' | 'images' | 'state'> {
   const { seed, batchSize, accumulate, dataDevice, threads, device, precision } = config;
   return {
@@ -24,7 +28,7 @@ export function trainerOptions(
     accumulate,
     dataDevice,
     precision,
-    device: requireDevice(device, addon.info().cuda),
+    device: requireDevice(device, addon.info().cuda, localRank),
     ...(threads !== undefined && { threads }),
   };
 }

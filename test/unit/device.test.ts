@@ -33,6 +33,21 @@ describe('the device that a name stands for', () => {
     );
   });
 
+  it('is that of its own for each rank of a machine; the only one it sees, where its launcher gave it that', () => {
+    const one: CudaInfo = { ...working, devices: [gpu] };
+    expect(['auto', 'cuda', 'cuda:0', 'cpu'].map((name) => requireDevice(name, working, 1))).toEqual([
+      'cuda:1',
+      'cuda:1',
+      'cuda:0',
+      'cpu',
+    ]);
+    expect(requireDevice('auto', one, 3)).toBe('cuda:0');
+    expect(() => requireDevice('auto', working, 2)).toThrow(
+      'no device for rank 2 of this machine, only cuda:0',
+    );
+    expect(requireDevice('auto', broken('there is no CUDA device'), 2)).toBe('cpu');
+  });
+
   it('a number beyond the last device, and a name that is none, are refused', () => {
     expect(() => requireDevice('cuda:2', working)).toThrow('only cuda:0 (NVIDIA H200), cuda:1 (NVIDIA H200)');
     expect(() => requireDevice('gpu', working)).toThrow('use auto, cpu, cuda, or cuda:N');
