@@ -33,7 +33,8 @@ export async function resizeImages(images: RawImages, format: TargetFormat): Pro
   const { count, channels } = images;
   const { imageSize, imageChannels } = format;
   const side = Math.min(images.height, images.width);
-  if (count > 1 && side >= BOX_SHRINK * imageSize) return resizeOneByOne(images, format);
+  if (count > 1 && (side >= BOX_SHRINK * imageSize || hasTies(side, imageSize)))
+    return resizeOneByOne(images, format);
   const step = side / greatestCommonDivisor(side, imageSize);
   const reach = REACH * Math.max(1, side / imageSize) + 1;
   const margin = count === 1 || side === imageSize ? 0 : step * Math.ceil(reach / step);
@@ -89,6 +90,18 @@ function stack(
     }
   }
   return tower;
+}
+
+/**
+ * Whether a target row lies just between two of the 64 places within a source row that libvips computes weights for:
+ * rounding then decides, and does so otherwise further down a tall picture.
+ */
+function hasTies(side: number, imageSize: number): boolean {
+  if (side <= imageSize) return false;
+  // Row i lies at (i + 1/2) side / imageSize - 1/2.
+  const turn = 2 * imageSize;
+  for (let i = 0; i < imageSize; i++) if (((2 * i + 1) * side * 64) % turn === imageSize) return true;
+  return false;
 }
 
 function greatestCommonDivisor(a: number, b: number): number {

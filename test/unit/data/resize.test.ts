@@ -39,7 +39,8 @@ describe('many images resized together', () => {
         const apart = await oneByOne(data, count, side, channels, imageSize);
         expect(Buffer.compare(together, apart)).toBe(0);
       }),
-      { numRuns: 150 },
+      // 103 to 64: every target row lies between two places that libvips knows weights for.
+      { numRuns: 150, examples: [[{ side: 103, imageSize: 64, count: 2, channels: 1, seed: 0 }]] },
     );
   });
 
