@@ -173,7 +173,7 @@ describe('a checkpoint', () => {
       await writeFile(flipped, bytes);
       expect((await failure(flipped)).code).toBe('ERR_SAN_CHECKPOINT_FORMAT');
     }
-  });
+  }, 120_000);
 
   it('cut anywhere is refused', async () => {
     const path = await saved();
