@@ -10,6 +10,8 @@ export interface Contender {
   name: string;
   /** Ours: the ratios are this one's. One of each comparison. */
   ours?: true;
+  /** Not one of the others among which the best is looked for, such as ours with other settings. */
+  rival?: false;
   command: 'node' | 'python';
   /** Absolute path: a module that exports `open` (bench/contenders) or a script of bench/peers. */
   program: string;

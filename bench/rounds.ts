@@ -161,7 +161,7 @@ function summary(comparison: Comparison, all: readonly Running[], agreement: str
       ...(error !== undefined && { error }),
     };
   });
-  const rivals = results.filter(({ ratio }) => ratio !== undefined);
+  const rivals = results.filter(({ ratio }, i) => ratio !== undefined && all[i]?.contender.rival !== false);
   rivals.sort((a, b) => (b.rate?.median ?? 0) - (a.rate?.median ?? 0));
   const [fastest] = rivals;
   const best = fastest?.ratio && { name: fastest.name, ratio: fastest.ratio };

@@ -74,7 +74,12 @@ async function inMemory(
       { ...nodeContender('san-native', 'generate', { checkpoint, threads }), ours: true },
       ...(bf16 === undefined
         ? []
-        : [nodeContender('san-native bf16', 'generate', { checkpoint, threads, precision: 'bf16' })]),
+        : [
+            {
+              ...nodeContender('san-native bf16', 'generate', { checkpoint, threads, precision: 'bf16' }),
+              rival: false as const,
+            },
+          ]),
       pythonContender('PyTorch eager', 'generate.py', { ...peer, compile: false }),
       pythonContender('torch.compile', 'generate.py', { ...peer, compile: true }),
       nodeContender('onnxruntime', 'onnx', onnx),
