@@ -30,7 +30,7 @@ export const dataPositional = {
 } as const;
 
 export const sanFlags = {
-  threads: { requiresArg: true, defaultDescription: 'all cores', describe: 'CPU threads' },
+  threads: { requiresArg: true, defaultDescription: 'physical cores', describe: 'CPU threads' },
   precision: {
     choices: PRECISIONS,
     default: 'fp32',

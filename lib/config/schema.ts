@@ -206,7 +206,7 @@ const runKeys = {
     .enum(DATA_DEVICES)
     .default('auto')
     .describe('Where a run on a GPU keeps the images; auto is there, if they take a quarter of what is free'),
-  threads: whole(1, 1024).exactOptional().describe('CPU threads').meta({ derivation: 'all cores' }),
+  threads: whole(1, 1024).exactOptional().describe('CPU threads').meta({ derivation: 'physical cores' }),
   device: z
     .string()
     .regex(DEVICE)

@@ -31,7 +31,7 @@ export interface ProfileOptions<T = unknown> {
   what?: string;
   /** Floating-point operations of the work; the summary then sets them against the machine's peak. */
   flops?: number | ((result: T) => number) | undefined;
-  /** CPU threads of the work, which the peak is measured with. Default all cores. */
+  /** CPU threads of the work, which the peak is measured with. Default physical cores: docs/threads.md. */
   threads?: number | undefined;
 }
 

@@ -33,7 +33,7 @@ describe('printed settings', () => {
       /^strides: \[2, 2, 2, 2, 2, 2\] +# derived from imageSize$/,
       /^widths: \[.*\] # derived from baseWidth and maxWidth$/,
       /^wGD: 0\.3 +# default$/,
-      /^# threads: +# all cores$/,
+      /^# threads: +# physical cores$/,
       /^# Losses$/,
     ])
       expect(lines).toContainEqual(expect.stringMatching(line));

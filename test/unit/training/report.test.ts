@@ -184,7 +184,7 @@ describe('listSettings', () => {
     expect(changed.map(({ key, value, default: usual }) => [key, value, usual])).toEqual([
       ['imageSize', '64', '32'],
       ['lambda', '0.25', '0.5'],
-      ['threads', '2', 'all cores'],
+      ['threads', '2', 'physical cores'],
     ]);
   });
 });
