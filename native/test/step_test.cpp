@@ -29,7 +29,7 @@ StepInputs inputs(const ModelConfig& model) {
   in.z = draw(0, {kBatch, model.latent_channels, model.latent_size, model.latent_size});
   in.x = draw(1, {kBatch, model.image_channels, s, s}).tanh();
   const at::Tensor rows = draw(2, {7, d});
-  in.directions = {(rows / rows.norm(2, {1}, true)).t().contiguous(), true};
+  in.directions = {(rows / rows.norm(2, {1}, true)).t().contiguous(), /*axes=*/d};
   in.e = draw(3, {kBatch, 1, 1, 1}).sigmoid();
   const at::Tensor u = draw(4, {kBatch, d});
   in.u = u / u.norm(2, {1}, true);

@@ -12,8 +12,12 @@ namespace san {
 struct Directions {
   /// (D, P), unit columns.
   at::Tensor random;
-  /// Project on the D coordinate axes as well (`normal` estimator).
-  bool axes = false;
+  /// So many of the D coordinate axes are projected on as well (`normal` estimator), from the first one on.
+  int64_t axes = 0, first_axis = 0;
+
+  int64_t count() const { return axes + random.size(1); }
+  /// Those from `first` to before `last`, where the axes come first.
+  Directions part(int64_t first, int64_t last) const;
 };
 
 /// WD between latents `a` and `b`, both (B, ...), flattened to (B, D): a scalar, differentiable in `a`.

@@ -217,7 +217,7 @@ StepInputs read_inputs(Options options, const ModelConfig& model, at::ScalarType
   const int64_t b = in.z.size(0), d = model.latent_numel(), s = model.image_size();
   if (b < 1) options.fail("z", "holds no sample");
   in.x = read_input(options, "x", dtype, {b, model.image_channels, s, s});
-  in.directions = {read_input(options, "directions", dtype, {d, -1}), /*axes=*/false};
+  in.directions = {read_input(options, "directions", dtype, {d, -1}), /*axes=*/0};
   if (options.has("e") || options.has("u")) {
     in.e = read_input(options, "e", dtype, {b, 1, 1, 1});
     in.u = read_input(options, "u", dtype, {b, d});

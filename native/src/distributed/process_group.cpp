@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <cstdlib>
+#include <deque>
 #include <optional>
 #include <torch/csrc/distributed/c10d/PrefixStore.hpp>
 #include <torch/csrc/distributed/c10d/ProcessGroupGloo.hpp>
@@ -12,6 +13,7 @@
 
 #include "distributed/liveness.h"
 #include "distributed/nccl.h"
+#include "distributed/pairwise_sum.h"
 #include "distributed/store.h"
 #include "san/error.h"
 
@@ -29,6 +31,8 @@ using Work = c10::intrusive_ptr<c10d::Work>;
 constexpr milliseconds kLongest = std::chrono::hours(24 * 7);
 /// How often a wait looks for faults.
 constexpr milliseconds kSlice{100};
+/// Sums of which everybody's parts are under way at a time.
+constexpr size_t kSumsUnderWay = 2;
 
 std::string first_line(const std::string& text) { return text.substr(0, text.find('\n')); }
 
@@ -92,20 +96,35 @@ class GroupOfProcesses final : public ProcessGroup {
     return all;
   }
 
-  std::unique_ptr<Reduction> all_reduce(const at::Tensor& flat) override {
-    class Pending final : public Reduction {
-     public:
-      Pending(GroupOfProcesses& group, Work work) : group_(group), work_(std::move(work)) {}
-      void wait() override { group_.await(work_); }
+  at::Tensor reduce_scatter(const at::Tensor& rows) override {
+    const at::Tensor own = rows.contiguous();
+    count((size() - 1) * static_cast<int64_t>(own.nbytes()) / size());
+    if (!own.is_cuda()) {
+      Parts parts = exchange(own);
+      return sum_of(parts);
+    }
+    std::vector<at::Tensor> outputs = {at::empty({own.size(1)}, own.options())};
+    std::vector<std::vector<at::Tensor>> inputs = {own.unbind(0)};
+    await(begin([&](c10d::Backend& backend) { return backend.reduce_scatter(outputs, inputs); }, own));
+    return outputs[0];
+  }
 
-     private:
-      GroupOfProcesses& group_;
-      Work work_;
-    };
-    std::vector<at::Tensor> tensors = {flat};
+  std::unique_ptr<Reduction> all_reduce(const at::Tensor& flat) override {
     count(2 * (size() - 1) * static_cast<int64_t>(flat.nbytes()) / size());
-    return std::make_unique<Pending>(
-        *this, begin([&](c10d::Backend& backend) { return backend.allreduce(tensors); }, flat));
+    auto sum = std::make_shared<Sum>();
+    sum->flat = flat;
+    if (flat.is_cuda()) {
+      std::vector<at::Tensor> tensors = {flat};
+      sum->work = begin([&](c10d::Backend& backend) { return backend.allreduce(tensors); }, flat);
+    } else {
+      const int64_t numbers = flat.numel(), missing = (size() - numbers % size()) % size();
+      sum->rows = (missing == 0 ? flat : at::constant_pad_nd(flat, {0, missing})).view({size(), -1});
+      sum->parts = exchange(sum->rows);
+      sums_.push_back(sum);
+      // Every rank calls in the same order, and so does this at the same place on each.
+      if (sums_.size() > kSumsUnderWay) hand_out_oldest();
+    }
+    return std::make_unique<Pending>(*this, sum);
   }
 
   void broadcast(const at::Tensor& tensor) override {
@@ -142,6 +161,68 @@ class GroupOfProcesses final : public ProcessGroup {
   }
 
  private:
+  /// Everybody's parts of the row that this rank sums: (size, n) once `works` are done.
+  struct Parts {
+    at::Tensor received;
+    std::vector<Work> works;
+  };
+
+  /// A sum under way: `rows`, which are `flat` with padding, are exchanged, summed by a rank each, and handed
+  /// out.
+  struct Sum {
+    at::Tensor flat, rows, row;
+    Parts parts;
+    Work work;
+  };
+
+  class Pending final : public Reduction {
+   public:
+    Pending(GroupOfProcesses& group, std::shared_ptr<Sum> sum) : group_(group), sum_(std::move(sum)) {}
+    void wait() override { group_.finish(*sum_); }
+
+   private:
+    GroupOfProcesses& group_;
+    std::shared_ptr<Sum> sum_;
+  };
+
+  /// Each rank gathers one row, for Gloo's own sums add in another order for each part of a tensor.
+  Parts exchange(const at::Tensor& rows) {
+    Parts parts{at::empty_like(rows), {}};
+    for (int root = 0; root < size(); ++root) {
+      c10d::GatherOptions options;
+      options.rootRank = root;
+      std::vector<at::Tensor> inputs = {rows.select(0, root)};
+      std::vector<std::vector<at::Tensor>> outputs;
+      if (root == rank()) outputs.push_back(parts.received.unbind(0));
+      parts.works.push_back(
+          begin([&](c10d::Backend& backend) { return backend.gather(outputs, inputs, options); }, rows));
+    }
+    return parts;
+  }
+
+  at::Tensor sum_of(Parts& parts) {
+    for (const Work& work : parts.works) await(work);
+    PairwiseSum sum;
+    for (const at::Tensor& part : parts.received.unbind(0)) sum.add(part);
+    return sum.total();
+  }
+
+  void hand_out_oldest() {
+    Sum& sum = *sums_.front();
+    sum.row = sum_of(sum.parts);
+    std::vector<at::Tensor> inputs = {sum.row};
+    std::vector<std::vector<at::Tensor>> outputs = {sum.rows.unbind(0)};
+    sum.work = begin([&](c10d::Backend& backend) { return backend.allgather(outputs, inputs); }, sum.rows);
+    sums_.pop_front();
+  }
+
+  void finish(Sum& sum) {
+    while (!sum.work) hand_out_oldest();
+    await(sum.work);
+    if (sum.rows.defined() && sum.rows.numel() != sum.flat.numel())
+      sum.flat.copy_(sum.rows.flatten().narrow(0, 0, sum.flat.numel()));
+  }
+
   template <typename Start>
   Work begin(const Start& start, const at::Tensor& tensor) {
     if (!gloo_) throw Error(kRankLost, "this rank has left the run");
@@ -207,6 +288,8 @@ class GroupOfProcesses final : public ProcessGroup {
   std::vector<std::string> names_;
   std::optional<Liveness> liveness_;
   Backend gloo_, nccl_;
+  /// Not handed out yet, oldest first.
+  std::deque<std::shared_ptr<Sum>> sums_;
   Traffic traffic_;
 };
 

@@ -1,6 +1,7 @@
 #include <ATen/ATen.h>
 #include <ATen/core/grad_mode.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "losses/pairwise.h"
@@ -11,7 +12,8 @@ namespace {
 
 at::Tensor project(const at::Tensor& flat, const Directions& directions) {
   const at::Tensor projected = flat.matmul(directions.random);
-  return directions.axes ? at::cat({flat, projected}, 1) : projected;
+  if (directions.axes == 0) return projected;
+  return at::cat({flat.narrow(1, directions.first_axis, directions.axes), projected}, 1);
 }
 
 at::Tensor sorted(const at::Tensor& projections) { return std::get<0>(projections.sort(0)); }
@@ -42,6 +44,11 @@ at::Tensor transport_cost(const at::Tensor& x, const at::Tensor& y, double epsil
 }
 
 }  // namespace
+
+Directions Directions::part(int64_t first, int64_t last) const {
+  const int64_t from = std::min(first, axes), to = std::min(last, axes);
+  return {random.narrow(1, first - from, (last - to) - (first - from)), to - from, first_axis + from};
+}
 
 at::Tensor wasserstein_distance(const LossConfig& config, const at::Tensor& a, const at::Tensor& b,
                                 const Directions& directions) {

@@ -42,6 +42,7 @@ void hold(StepInputs& held, const StepInputs& from) {
   copy(held.e, from.e);
   copy(held.u, from.u);
   held.directions.axes = from.directions.axes;
+  held.directions.first_axis = from.directions.first_axis;
   held.penalty = from.penalty;
   held.precision = from.precision;
 }

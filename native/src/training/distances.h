@@ -14,31 +14,42 @@ namespace san {
 
 /// What the losses take from the latents of the whole batch.
 struct Distances {
-  /// Scalars; lgd is LRZ as well.
+  /// Scalars of which the losses' gradients are taken; lgd is LRZ as well.
   at::Tensor lgd, lrx;
-  /// The images that LGI compares this rank's G(Z) with, unless it is a cycle: (B, C, S, S).
+  /// The distances themselves, without a graph.
+  at::Tensor lgd_value, lrx_value;
+  /// The images that LGI compares G(Z) with, unless it is a cycle: (B, C, S, S).
   at::Tensor partners;
 };
 
-/// `back` = R(G(Z)) and `rx` = R(X): (B, Zc, Sz, Sz) of this rank. Differentiable in both, through this
-/// rank's rows.
-Distances distances(const LossConfig& loss, const StepInputs& in, const at::Tensor& back,
-                    const at::Tensor& rx, Collective& ranks);
-
-/// Distances whose gradients are known before the pass that needs them.
-struct DistancesAhead {
-  Distances values;
-  /// With respect to R(G(Z)) and R(X).
-  at::Tensor back_gradient, rx_gradient;
-
-  /// For rows [first, first + n): scalars whose gradients are those of the distances.
-  Distances of_rows(const at::Tensor& back, const at::Tensor& rx, int64_t first) const;
+/// Latents that distances look at: R(G(Z)) and R(X), both (B, Zc, Sz, Sz).
+struct Latents {
+  at::Tensor back, rx;
 };
 
-/// Runs both networks forward, `rows` rows at a time, without a graph.
-DistancesAhead distances_ahead(const ModelConfig& model, const LossConfig& loss,
-                               const NetworkParameters& generator, const NetworkParameters& reverser,
-                               const StepInputs& in, Collective& ranks, int64_t rows);
+/// Distances of the only rank's only pass, differentiable in the latents.
+Distances distances(const LossConfig& loss, const StepInputs& in, const Latents& latents);
+
+/// The distances of all ranks' latents, with the gradients of this rank's.
+struct SharedDistances {
+  /// Scalars.
+  at::Tensor lgd, lrx;
+  Latents gradients;
+  at::Tensor partners;
+
+  /// For rows [first, first + n) of this rank: stand-ins for the distances, which have their gradients.
+  Distances of_rows(const Latents& rows, int64_t first) const;
+};
+
+/// `latents` of this rank, without a graph. All ranks call it, with as many `passes`. Each works out a part
+/// of the projections for the latents of all; Sinkhorn's distances and the assignment are worked out by all.
+/// Bit for bit the same for the same number of ranks times passes, if that of passes is a power of two.
+SharedDistances shared_distances(const LossConfig& loss, const StepInputs& in, const Latents& latents,
+                                 Collective& ranks, int64_t passes);
+
+/// This rank's latents, `rows` rows at a time, without a graph.
+Latents latents_ahead(const ModelConfig& model, const NetworkParameters& generator,
+                      const NetworkParameters& reverser, const StepInputs& in, int64_t rows);
 
 /// Rows [first, first + count) of a step's inputs.
 StepInputs rows_of(const StepInputs& in, int64_t first, int64_t count);

@@ -52,48 +52,56 @@ at::Tensor shaped(const at::Tensor& part, const at::Tensor& parameter) {
 }  // namespace
 
 GradientBuckets::GradientBuckets(const ParameterStore& parameters, Collective& ranks, int64_t extras)
-    : ranks_(ranks) {
-  for (const Net net : {Net::generator, Net::reverser}) {
-    gradients_[index(net)].resize(parameters.indices(net).size());
+    : ranks_(ranks), extras_(extras) {
+  for (const Net net : {Net::generator, Net::reverser})
     slots_[index(net)].resize(parameters.indices(net).size());
-  }
-  const auto parameter = [&](const Entry& entry) {
-    return parameters.tensor(parameters.indices(entry.net)[entry.k]);
-  };
-  const std::vector<Entry> order = in_order_of_completion(parameters);
-  const at::Tensor first = parameter(order.front());
-  const int64_t most = kBucketBytes / first.element_size();
-  Bucket bucket;
-  for (const Entry& entry : order) {
-    if (bucket.end - bucket.begin >= most) {
-      buckets_.push_back(bucket);
-      bucket = {bucket.end, bucket.end, 0};
+  int64_t most = 0;
+  buckets_.emplace_back();
+  for (const Entry& entry : in_order_of_completion(parameters)) {
+    Slot& slot = slots_[index(entry.net)][entry.k];
+    slot.parameter = parameters.tensor(parameters.indices(entry.net)[entry.k]);
+    most = kBucketBytes / slot.parameter.element_size();
+    if (const int64_t end = buckets_.back().end; end - buckets_.back().begin >= most) {
+      buckets_.emplace_back();
+      buckets_.back().begin = buckets_.back().end = end;
     }
-    slots_[index(entry.net)][entry.k].bucket = buckets_.size();
-    ++bucket.incomplete;
-    bucket.end += parameter(entry).numel();
+    Bucket& bucket = buckets_.back();
+    slot.offset = bucket.end;
+    slot.bucket = buckets_.size() - 1;
+    ++bucket.slots;
+    bucket.end += slot.parameter.numel();
   }
-  const int64_t numbers = bucket.end;
-  bucket.end += extras;
-  buckets_.push_back(bucket);
-
-  flat_ = at::empty({bucket.end}, first.options());
-  extras_ = flat_.narrow(0, numbers, extras).zero_();
-  int64_t offset = 0;
-  for (const Entry& entry : order) {
-    const at::Tensor like = parameter(entry);
-    gradients_[index(entry.net)][entry.k] = shaped(flat_.narrow(0, offset, like.numel()), like);
-    offset += like.numel();
-  }
+  buckets_.back().end += extras;
 }
 
-void GradientBuckets::expect(Net net, int64_t contributions) {
-  for (Slot& slot : slots_[index(net)]) slot.missing = contributions;
+GradientBuckets::Buffer GradientBuckets::make_buffer() const {
+  const int64_t numbers = buckets_.back().end - extras_;
+  Buffer buffer;
+  buffer.flat = at::empty({numbers + extras_}, slots_[0][0].parameter.options());
+  buffer.extras = buffer.flat.narrow(0, numbers, extras_).zero_();
+  for (size_t net = 0; net < slots_.size(); ++net)
+    for (const Slot& slot : slots_[net])
+      buffer.gradients[net].push_back(
+          shaped(buffer.flat.narrow(0, slot.offset, slot.parameter.numel()), slot.parameter));
+  return buffer;
+}
+
+void GradientBuckets::begin_pass(int64_t of_generator, int64_t of_reverser, bool last) {
+  for (const Net net : {Net::generator, Net::reverser})
+    for (Slot& slot : slots_[index(net)]) {
+      slot.missing = net == Net::generator ? of_generator : of_reverser;
+      slot.touched = false;
+    }
+  for (Bucket& bucket : buckets_) bucket.incomplete = bucket.slots;
+  closed_ = 0;
+  last_ = last;
+  pass_ = make_buffer();
+  if (!sums_.flat.defined()) sums_ = pass_;
 }
 
 void GradientBuckets::add(Net net, size_t k, const at::Tensor& gradient, double scale) {
   Slot& slot = slots_[index(net)][k];
-  const at::Tensor& sum = gradients_[index(net)][k];
+  const at::Tensor& sum = pass_.gradients[index(net)][k];
   if (slot.touched) {
     sum.add_(gradient, scale);
   } else {
@@ -103,25 +111,25 @@ void GradientBuckets::add(Net net, size_t k, const at::Tensor& gradient, double 
   slot.touched = true;
   if (--slot.missing > 0) return;
   --buckets_[slot.bucket].incomplete;
-  launch_complete();
+  close_complete();
 }
 
-/// In order, and the last one, which holds the extras, not before finish().
-void GradientBuckets::launch_complete() {
-  while (launched_ + 1 < buckets_.size() && buckets_[launched_].incomplete == 0)
-    launch(buckets_[launched_++]);
+/// In order, and the last one, which holds the extras, not before end_pass().
+void GradientBuckets::close_complete() {
+  while (closed_ + 1 < buckets_.size() && buckets_[closed_].incomplete == 0) close(buckets_[closed_++]);
 }
 
-void GradientBuckets::launch(const Bucket& bucket) {
-  reductions_.push_back(ranks_.all_reduce(flat_.narrow(0, bucket.begin, bucket.end - bucket.begin)));
+void GradientBuckets::close(Bucket& bucket) {
+  bucket.sum.add(pass_.flat.narrow(0, bucket.begin, bucket.end - bucket.begin));
+  if (last_) reductions_.push_back(ranks_.all_reduce(bucket.sum.total()));
 }
 
-void GradientBuckets::finish() {
+void GradientBuckets::end_pass() {
   const profiling::Scope scope("gradient sums");
-  for (size_t net = 0; net < 2; ++net)
+  for (size_t net = 0; net < slots_.size(); ++net)
     for (size_t k = 0; k < slots_[net].size(); ++k)
-      if (!slots_[net][k].touched) gradients_[net][k].zero_();
-  while (launched_ < buckets_.size()) launch(buckets_[launched_++]);
+      if (!slots_[net][k].touched) pass_.gradients[net][k].zero_();
+  while (closed_ < buckets_.size()) close(buckets_[closed_++]);
   for (const auto& reduction : reductions_) reduction->wait();
 }
 

@@ -129,13 +129,14 @@ Tensor joined(const Tensor& gradient, const FakeShare& share, const Tensor& from
 /// The losses of some rows, as scalars whose gradients sum up to those of the whole batch.
 struct Terms {
   Tensor lgd, lgi, lrx, llz, penalty;
+  /// The distances of the whole batch.
+  Tensor lgd_value, lrx_value;
   FakeShare fake;
 };
 
 /// `share`: what the mean over these rows counts for in that over the whole batch.
 Terms forward(const ModelConfig& model, const LossConfig& loss, const Networks& nets, const StepInputs& in,
-              double share, const std::function<Distances(const Tensor&, const Tensor&)>& distances_of,
-              const std::optional<FakeShare>& fake_share_ahead) {
+              double share, const std::function<Distances(const Latents&)>& distances_of) {
   const bool cycle = loss.pairing == Pairing::cycle;
   const Tensor rx = reverse(model, nets.r_real.parameters, in.x);
   // In the cycle G runs once, on Z and R(X) together.
@@ -146,7 +147,7 @@ Terms forward(const ModelConfig& model, const LossConfig& loss, const Networks& 
   const Tensor back = reverse(model, nets.r_fake.parameters, fake);
 
   const auto shared = [&](const Tensor& mean) { return share == 1 ? mean : mean * share; };
-  const Distances distance = distances_of(back, rx);
+  const Distances distance = distances_of({back, rx});
   Terms terms;
   terms.lgd = distance.lgd;  // the same number as LRZ
   terms.lrx = distance.lrx;
@@ -155,7 +156,9 @@ Terms forward(const ModelConfig& model, const LossConfig& loss, const Networks& 
   terms.penalty = in.penalty == 0
                       ? at::zeros({}, in.x.options())
                       : shared(gradient_penalty(model, nets.r_real.exact, in.x, fake, in.e, in.u));
-  terms.fake = fake_share_ahead ? *fake_share_ahead : fake_share(loss, terms.lgd, in.deferred);
+  terms.lgd_value = distance.lgd_value;
+  terms.lrx_value = distance.lrx_value;
+  terms.fake = fake_share(loss, distance.lgd_value, in.deferred);
   return terms;
 }
 
@@ -196,9 +199,10 @@ LeafGradients backward(const LossConfig& loss, const Networks& nets, const Terms
   return out;
 }
 
-/// In the order of kLossNames.
-Tensor stacked(const Tensor& lgd, const Tensor& lrx, const Terms& terms) {
-  return at::stack({lgd, terms.lgi, lgd, lrx, terms.llz, terms.penalty}).detach();
+/// In the order of kLossNames; `share` of the distances, which are those of the whole batch.
+Tensor stacked(const Terms& terms, double share) {
+  const Tensor lgd = terms.lgd_value * share;
+  return at::stack({lgd, terms.lgi, lgd, terms.lrx_value * share, terms.llz, terms.penalty}).detach();
 }
 
 void keep_losses(const Tensor& values, StepResult& result) {
@@ -211,9 +215,8 @@ constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
 /// The whole batch in one pass on one rank.
 StepResult step_alone(const ModelConfig& model, const LossConfig& loss, const Networks& nets,
                       const StepInputs& in) {
-  const Terms terms = forward(
-      model, loss, nets, in, 1,
-      [&](const Tensor& back, const Tensor& rx) { return distances(loss, in, back, rx, alone()); }, {});
+  const Terms terms =
+      forward(model, loss, nets, in, 1, [&](const Latents& latents) { return distances(loss, in, latents); });
   LeafGradients gradients = backward(loss, nets, terms, in.penalty);
   StepResult result;
   result.wishes = in.wishes;
@@ -226,7 +229,7 @@ StepResult step_alone(const ModelConfig& model, const LossConfig& loss, const Ne
   fill_missing(result.generator_gradients, nets.g.tensors);
   fill_missing(result.reverser_gradients, nets.r_real.tensors);
   if (in.nan_gradient) result.generator_gradients[0].fill_(kNaN);
-  keep_losses(stacked(terms.lgd, terms.lrx, terms), result);
+  keep_losses(stacked(terms, 1), result);
   return result;
 }
 
@@ -245,50 +248,42 @@ StepResult step_shared_out(const ModelConfig& model, const LossConfig& loss, con
                            int64_t passes) {
   const int64_t rows = in.z.size(0) / passes;
   const double share = 1.0 / static_cast<double>(ranks.size() * passes);
-  std::optional<DistancesAhead> ahead;
-  std::optional<FakeShare> fake;
-  if (passes > 1) {
-    ahead = distances_ahead(model, loss, nets.g.parameters, nets.r_real.parameters, in, ranks, rows);
-    fake = fake_share(loss, ahead->values.lgd, /*deferred=*/false);
-  }
+  std::optional<SharedDistances> whole;
+  if (passes > 1)
+    whole = shared_distances(
+        loss, in, latents_ahead(model, nets.g.parameters, nets.r_real.parameters, in, rows), ranks, passes);
 
   constexpr int64_t kLosses = kLossNames.size();
   GradientBuckets buckets(store, ranks, kLosses + 2);
   double factor = 1;
-  const double whole = 1, generator = in.nan_gradient ? kNaN : 1;
+  const double one = 1, generator = in.nan_gradient ? kNaN : 1;
   watch(nets.g.tensors, Net::generator, generator, buckets);
-  watch(nets.r_real.tensors, Net::reverser, whole, buckets);
+  watch(nets.r_real.tensors, Net::reverser, one, buckets);
   watch(nets.r_fake.tensors, Net::reverser, factor, buckets);
-  Tensor losses;
-  for (int64_t first = 0; first < passes * rows; first += rows) {
-    const StepInputs part = rows_of(in, first, rows);
-    const Terms terms = forward(
-        model, loss, nets, part, share,
-        [&](const Tensor& back, const Tensor& rx) {
-          return ahead ? ahead->of_rows(back, rx, first) : distances(loss, part, back, rx, ranks);
-        },
-        fake);
+  for (int64_t pass = 0; pass < passes; ++pass) {
+    const StepInputs part = rows_of(in, pass * rows, rows);
+    const Terms terms = forward(model, loss, nets, part, share, [&](const Latents& latents) {
+      if (!whole)
+        whole = shared_distances(loss, part, {latents.back.detach(), latents.rx.detach()}, ranks, 1);
+      return whole->of_rows(latents, pass * rows);
+    });
     factor = terms.fake.factor;
-    if (first == 0) {
-      buckets.expect(Net::generator, passes);
-      buckets.expect(Net::reverser, factor != 0 ? 2 * passes : passes);
+    const bool last = pass + 1 == passes;
+    buckets.begin_pass(1, factor != 0 ? 2 : 1, last);
+    buckets.extras().narrow(0, 0, kLosses).copy_(stacked(terms, share));
+    if (last) {
+      buckets.extras()[kLosses].fill_(in.wishes.stop ? 1 : 0);
+      buckets.extras()[kLosses + 1].fill_(in.wishes.checkpoint ? 1 : 0);
     }
-    // The distances are the same on every rank and in every pass.
-    const Distances& values = ahead ? ahead->values : Distances{terms.lgd, terms.lrx, {}};
-    const Tensor these = stacked(values.lgd * share, values.lrx * share, terms);
-    losses = losses.defined() ? losses + these : these;
     backward(loss, nets, terms, part.penalty);
+    const at::NoGradGuard no_grad;
+    buckets.end_pass();
   }
-  const at::NoGradGuard no_grad;
-  buckets.extras().narrow(0, 0, kLosses).copy_(losses);
-  buckets.extras().narrow(0, kLosses, 1).fill_(in.wishes.stop ? 1 : 0);
-  buckets.extras().narrow(0, kLosses + 1, 1).fill_(in.wishes.checkpoint ? 1 : 0);
-  buckets.finish();
 
   StepResult result;
   result.generator_gradients = buckets.gradients(Net::generator);
   result.reverser_gradients = buckets.gradients(Net::reverser);
-  const Tensor agreed = buckets.extras().to(at::kCPU, at::kDouble);
+  const Tensor agreed = buckets.summed_extras().to(at::kCPU, at::kDouble);
   keep_losses(agreed.narrow(0, 0, kLosses), result);
   const double* wishes = agreed.const_data_ptr<double>() + kLosses;
   result.wishes = {wishes[0] > 0, wishes[1] > 0};

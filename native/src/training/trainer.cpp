@@ -199,7 +199,7 @@ StepInputs Trainer::draw_inputs() {
     const at::Tensor rows =
         random::normal({seed, random::Stream::direction, t}, {config_.loss.projections, d}, device);
     in.directions = {unit_rows(rows).to(config_.dtype).t().contiguous(),
-                     config_.loss.estimator == Estimator::normal};
+                     config_.loss.estimator == Estimator::normal ? d : 0};
   }
   if (config_.loss.penalty_weight > 0 && steps_ % config_.loss.penalty_every == 0) {
     in.penalty = config_.loss.penalty_weight * static_cast<double>(config_.loss.penalty_every);
