@@ -1,14 +1,20 @@
 /**
  * Whether several ranks compute what one does: torchrun --no-python --nproc-per-node N node dist/test/acceptance/ranks.js
- * [STEPS]. Rank 0 prints a line of JSON for each estimator and pairing in float64 and float32: the largest difference of
- * the parameters (relative, as norms) and of the losses, times and bytes. Exit status 1 when they differ by more than
- * 1e-8 (float64, parameters) or 1e-3 (float32, losses).
+ * [STEPS] [CASE...]; cases are by default all of a tiny network, others the presets. Rank 0 prints a line of JSON for each
+ * in float64 and float32. Exit status 1 unless
+ * - every bit of parameters, moments and losses is that of one rank that takes the batch in N passes;
+ * - in float64, the parameters are within 1e-8 of one rank's in one pass (relative, as norms);
+ * - in float32, the losses are within 1e-3 of one rank's in one pass, or else, where rounding flips a gate of ADO or the
+ *   sign of an update, no further from float64's than thrice what one rank's own are, in one pass or several.
  */
+import type { PresetName } from '../../lib/config/presets.js';
+import { presetLayer, resolveConfig } from '../../lib/config/resolve.js';
 import { rankFromEnvironment } from '../../lib/distributed/ranks.js';
 import { Team } from '../../lib/distributed/team.js';
 import {
   type Dtype,
   type Estimator,
+  type ImageBatch,
   LOSS_NAMES,
   type LossOptions,
   loadAddon,
@@ -16,42 +22,95 @@ import {
   type Pairing,
   type TrainerOptions,
 } from '../../lib/native.js';
+import { trainerOptions as optionsOf } from '../../lib/training/trainer-options.js';
 import { relativeDifference } from '../native/differences.js';
 import { someImages, trainerOptions } from '../native/support.js';
 
 const ESTIMATORS: Estimator[] = ['normal', 'sliced', 'sinkhorn', 'dual'];
 const PAIRINGS: Pairing[] = ['cycle', 'assigned', 'random'];
-const [stepsText = '20', only] = process.argv.slice(2);
+const PRESETS = ['quickstart', '32'] as const satisfies PresetName[];
+const [stepsText = '20', ...only] = process.argv.slice(2);
 const steps = Number(stepsText);
-
-interface Case {
-  name: string;
-  loss: Partial<LossOptions>;
-  changes?: Partial<TrainerOptions>;
-}
-const cases: Case[] = [
-  ...ESTIMATORS.flatMap((estimator) =>
-    PAIRINGS.map((pairing) => ({ name: `${estimator}, ${pairing}`, loss: { estimator, pairing } })),
-  ),
-  { name: 'penalty', loss: { penaltyWeight: 1, penaltyEvery: 2 } },
-  { name: 'weights of its own for R, with LLZ', loss: { repulsionWeight: 0, wRZ: 0.7, wLZ: 0.4 } },
-  { name: 'passes', loss: {}, changes: { accumulate: 2 } },
-  {
-    name: 'a gradient that is not finite on one rank',
-    loss: {},
-    changes: process.env.RANK === '1' ? { faults: { nanGradient: [2] } } : {},
-  },
-].filter(({ name }) => only === undefined || name === only);
 
 const addon = loadAddon();
 const ranks = rankFromEnvironment();
 if (ranks === undefined) throw new Error('start this with torchrun');
 const team = await Team.join(addon, ranks);
 
-async function train(
-  options: TrainerOptions,
-): Promise<{ tensors: NativeTensor[]; losses: number[]; seconds: number }> {
-  const trainer = await addon.createTrainer(options);
+interface Case {
+  name: string;
+  options: TrainerOptions;
+  /** Of rank 1 alone. */
+  faults?: TrainerOptions['faults'];
+}
+
+const augmentation = {
+  ...optionsOf(resolveConfig([]), addon).augmentation,
+  flipHorizontal: 0.5,
+  translate: 0.1,
+  translateProbability: 1,
+  brightness: 0.2,
+  brightnessProbability: 1,
+} as NonNullable<TrainerOptions['augmentation']>;
+
+const tiny = (loss: Partial<LossOptions>, changes: Partial<TrainerOptions> = {}) =>
+  trainerOptions({
+    batchSize: 16,
+    images: someImages(50),
+    augmentation,
+    loss: { ...trainerOptions().loss, ...loss },
+    ...changes,
+  });
+
+function ofPreset(name: PresetName): TrainerOptions {
+  const config = resolveConfig([presetLayer(name)]);
+  return { ...optionsOf(config, addon), images: colours(2 * config.batchSize, config.imageSize) };
+}
+
+/** Smooth pictures, each another. */
+function colours(count: number, size: number): ImageBatch {
+  const data = new Uint8Array(count * size * size * 3);
+  for (let i = 0; i < data.length; i++) {
+    const pixel = Math.floor(i / 3);
+    const image = Math.floor(pixel / size ** 2);
+    const waves = (pixel % size) * (1 + (image % 5)) + (Math.floor(pixel / size) % size) * (1 + (image % 3));
+    data[i] = 127.5 + 127 * Math.sin((6 * (waves + 9 * (i % 3) + image)) / size);
+  }
+  return { data, shape: [count, size, size, 3] };
+}
+
+const all: Case[] = [
+  ...ESTIMATORS.flatMap((estimator) =>
+    PAIRINGS.map((pairing) => ({ name: `${estimator}, ${pairing}`, options: tiny({ estimator, pairing }) })),
+  ),
+  { name: 'penalty', options: tiny({ penaltyWeight: 1, penaltyEvery: 2 }) },
+  {
+    name: 'weights of its own for R, with LLZ',
+    options: tiny({ repulsionWeight: 0, wRZ: 0.7, wLZ: 0.4 }),
+  },
+  { name: 'passes', options: tiny({}, { accumulate: 2 }) },
+  {
+    name: 'a gradient that is not finite on one rank',
+    options: tiny({}),
+    faults: { nanGradient: [2] },
+  },
+];
+const cases: Case[] =
+  only.length === 0
+    ? all
+    : [...all, ...PRESETS.map((name) => ({ name, options: ofPreset(name) }))].filter(({ name }) =>
+        only.includes(name),
+      );
+
+interface Trained {
+  tensors: NativeTensor[];
+  /** One after another, by name. */
+  losses: number[];
+  seconds: number;
+}
+
+async function train(options: TrainerOptions): Promise<Trained> {
+  const trainer = await addon.createTrainer({ threads: 1, ...options });
   const begin = performance.now();
   const report = await trainer.run({ steps });
   const seconds = (performance.now() - begin) / 1000;
@@ -61,76 +120,88 @@ async function train(
   return { tensors, losses, seconds };
 }
 
-for (const { name, loss, changes } of cases) {
+for (const { name, options: given, faults } of cases) {
+  let float64: Trained | undefined;
   for (const dtype of ['float64', 'float32'] as Dtype[]) {
-    const options = trainerOptions({
-      dtype,
-      threads: 1,
-      batchSize: 16,
-      images: someImages(50),
-      augmentation: {
-        flipHorizontal: 0.5,
-        flipVertical: 0,
-        rotate90: 0,
-        rotate: 0,
-        rotateProbability: 0,
-        translate: 0.1,
-        translateProbability: 1,
-        cropScale: 1,
-        cropProbability: 0,
-        brightness: 0.2,
-        brightnessProbability: 1,
-        contrast: 0,
-        contrastProbability: 0,
-        saturation: 0,
-        saturationProbability: 0,
-        hue: 0,
-        hueProbability: 0,
-        cutout: 0,
-        cutoutProbability: 0,
-      },
-      loss: { ...trainerOptions().loss, ...loss },
-      // In float32 rounding flips a gate of ADO or the sign of an update now and then, after which two courses part, on one
-      // rank as well (float32 beside float64, two passes beside one); the smaller the rate, the later.
-      optimizer: { ...trainerOptions().optimizer, learningRate: dtype === 'float64' ? 1e-3 : 1e-4 },
-    });
+    const options = { ...given, dtype };
     const before = await team.group.traffic();
-    const shared = { ...options, ...changes, group: team.group };
+    const shared = { ...options, ...(ranks.rank === 1 && faults && { faults }), group: team.group };
     if (ranks.rank > 0) {
-      const trainer = await addon.createTrainer(shared);
+      const trainer = await addon.createTrainer({ threads: 1, ...shared });
       await trainer.follow();
       await trainer.dispose();
       continue;
     }
     const together = await train(shared);
     const after = await team.group.traffic();
-    const faulty = name.includes('not finite');
-    const single = await train({ ...options, ...(faulty && { faults: { nanGradient: [2] } }) });
-    const parameters = relativeDifference(single.tensors, together.tensors);
-    const losses = faulty ? 0 : largestRelative(single.losses, together.losses);
-    const good = dtype === 'float64' ? parameters < 1e-8 : losses < 1e-3;
+    const alone = { ...options, ...(faults && { faults }) };
+    const inPasses = (passes: number) => train({ ...alone, accumulate: passes });
+    const one = await inPasses(1);
+    const passes = team.size * (options.accumulate ?? 1);
+    const sameBits = identical(together, await inPasses(passes));
+    float64 ??= one;
+    const { losses: exact } = float64;
+    const parameters = relativeDifference(one.tensors, together.tensors);
+    const losses = largestRelative(one.losses, together.losses);
+    let close = dtype === 'float64' ? parameters < 1e-8 : losses < 1e-3;
+    const line: Record<string, unknown> = {
+      case: name,
+      dtype,
+      ranks: team.size,
+      sameBits,
+      parameters: rounded(parameters),
+      losses: rounded(losses),
+    };
+    if (!close && dtype === 'float32') {
+      const others = [one, ...(await Promise.all([2, 4, 8].filter((n) => n !== passes).map(inPasses)))];
+      const own = Math.max(...others.map((other) => largestRelative(exact, other.losses)));
+      const shift = largestRelative(exact, together.losses);
+      close = shift < 3 * own;
+      Object.assign(line, {
+        stepsWithin1e3: stepsWithin(1e-3, one.losses, together.losses),
+        fromFloat64: rounded(shift),
+        oneRankFromFloat64: rounded(own),
+        oneRankStepsWithin1e3: Math.min(...others.map((other) => stepsWithin(1e-3, exact, other.losses))),
+      });
+    }
+    const good = sameBits && close;
     if (!good) process.exitCode = 1;
     console.log(
       JSON.stringify({
-        case: name,
-        dtype,
-        ranks: team.size,
+        ...line,
         good,
-        parameters: Number(parameters.toPrecision(3)),
-        losses: Number(losses.toPrecision(3)),
-        secondsPerStep: Number((together.seconds / steps).toPrecision(3)),
-        secondsPerStepAlone: Number((single.seconds / steps).toPrecision(3)),
+        secondsPerStep: rounded(together.seconds / steps),
+        secondsPerStepAlone: rounded(one.seconds / steps),
         bytesPerStep: Math.round((after.bytes - before.bytes) / steps),
         collectivesPerStep: (after.collectives - before.collectives) / steps,
-        secondsWaitedPerStep: Number(((after.secondsWaited - before.secondsWaited) / steps).toPrecision(3)),
+        secondsWaitedPerStep: rounded((after.secondsWaited - before.secondsWaited) / steps),
       }),
     );
   }
 }
 await team.group.leave({});
 
-function largestRelative(a: readonly number[], b: readonly number[]): number {
-  return Math.max(
-    ...a.map((value, i) => Math.abs(value - (b[i] ?? Number.NaN)) / Math.max(Math.abs(value), 1e-3)),
+function rounded(value: number): number {
+  return Number(value.toPrecision(3));
+}
+
+function identical(a: Trained, b: Trained): boolean {
+  return (
+    a.tensors.every(({ data }, i) => Buffer.compare(data, b.tensors[i]?.data ?? Buffer.alloc(0)) === 0) &&
+    a.losses.every((loss, i) => Object.is(loss, b.losses[i]))
   );
+}
+
+function relative(a: readonly number[], b: readonly number[]): number[] {
+  return a.map((value, i) => Math.abs(value - (b[i] ?? Number.NaN)) / Math.max(Math.abs(value), 1e-3));
+}
+
+function largestRelative(a: readonly number[], b: readonly number[]): number {
+  return Math.max(...relative(a, b));
+}
+
+/** Steps until a loss is further off than `bound`. */
+function stepsWithin(bound: number, a: readonly number[], b: readonly number[]): number {
+  const first = relative(a, b).findIndex((difference) => !(difference < bound));
+  return first < 0 ? steps : Math.floor(first / LOSS_NAMES.length);
 }

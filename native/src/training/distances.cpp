@@ -104,14 +104,16 @@ SharedDistances shared_distances(const LossConfig& loss, const StepInputs& in, c
   return out;
 }
 
-Latents latents_ahead(const ModelConfig& model, const NetworkParameters& generator,
+Latents latents_ahead(const ModelConfig& model, const LossConfig& loss, const NetworkParameters& generator,
                       const NetworkParameters& reverser, const StepInputs& in, int64_t rows) {
   const at::NoGradGuard no_grad;
   std::vector<Tensor> backs, rxs;
   for (int64_t first = 0; first < in.z.size(0); first += rows) {
     const StepInputs part = rows_of(in, first, rows);
-    backs.push_back(reverse(model, reverser, generate(model, generator, part.z)));
     rxs.push_back(reverse(model, reverser, part.x));
+    // As in the pass itself: convolutions round otherwise for another number of rows.
+    const Tensor z = loss.pairing == Pairing::cycle ? at::cat({part.z, rxs.back()}) : part.z;
+    backs.push_back(reverse(model, reverser, generate(model, generator, z).narrow(0, 0, rows)));
   }
   return {at::cat(backs), at::cat(rxs)};
 }

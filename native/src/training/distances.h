@@ -47,8 +47,8 @@ struct SharedDistances {
 SharedDistances shared_distances(const LossConfig& loss, const StepInputs& in, const Latents& latents,
                                  Collective& ranks, int64_t passes);
 
-/// This rank's latents, `rows` rows at a time, without a graph.
-Latents latents_ahead(const ModelConfig& model, const NetworkParameters& generator,
+/// This rank's latents, `rows` rows at a time, without a graph: to the bit those of passes of as many rows.
+Latents latents_ahead(const ModelConfig& model, const LossConfig& loss, const NetworkParameters& generator,
                       const NetworkParameters& reverser, const StepInputs& in, int64_t rows);
 
 /// Rows [first, first + count) of a step's inputs.

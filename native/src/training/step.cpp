@@ -250,8 +250,9 @@ StepResult step_shared_out(const ModelConfig& model, const LossConfig& loss, con
   const double share = 1.0 / static_cast<double>(ranks.size() * passes);
   std::optional<SharedDistances> whole;
   if (passes > 1)
-    whole = shared_distances(
-        loss, in, latents_ahead(model, nets.g.parameters, nets.r_real.parameters, in, rows), ranks, passes);
+    whole = shared_distances(loss, in,
+                             latents_ahead(model, loss, nets.g.parameters, nets.r_real.parameters, in, rows),
+                             ranks, passes);
 
   constexpr int64_t kLosses = kLossNames.size();
   GradientBuckets buckets(store, ranks, kLosses + 2);
