@@ -1,6 +1,6 @@
 /** What a benchmark case is: a file in bench/cases that exports one as its default. */
 import { join } from 'node:path';
-import { packageRoot } from '../lib/native.js';
+import { type Device, packageRoot } from '../lib/native.js';
 
 /** What a contender tells of itself once it is ready, such as its versions and the numbers it computed. */
 export type Facts = Record<string, unknown>;
@@ -44,7 +44,21 @@ export interface Comparison {
   agreement?: (facts: ReadonlyMap<string, Facts>) => string[];
 }
 
+/** Measurements that are no comparison of contenders. */
+export interface Table {
+  label: string;
+  /** Heads of the columns; the first is that of the names. */
+  head: string[];
+  rows: string[][];
+  /** For the reader, under the table. */
+  lines: string[];
+  /** The same in numbers, for programs. */
+  data: Record<string, unknown>;
+}
+
 export interface CaseContext {
+  /** Where contenders compute. */
+  device: Device;
   /** Image sizes in pixels that were asked for; those of the case otherwise. */
   sizes: readonly number[];
   /** CPU threads of every contender. */
@@ -60,8 +74,8 @@ export interface BenchCase {
   description: string;
   /** Image sizes in pixels; empty when the case has none. */
   sizes: readonly number[];
-  /** Comparisons, each made when the one before is over. */
-  comparisons(context: CaseContext): AsyncIterable<Comparison>;
+  /** Comparisons, each made when the one before is over, and tables, which are measured when they are asked for. */
+  comparisons(context: CaseContext): AsyncIterable<Comparison | Table>;
 }
 
 /** A file of this folder as the compiler leaves it, for a process of its own. */

@@ -1,4 +1,4 @@
-/** npm run bench [-- CASE...]: docs/benchmarks.md. */
+/** npm run bench [-- CASE...], and bench:gpu: docs/benchmarks.md. */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -6,19 +6,22 @@ import { createLogUpdate } from 'log-update';
 import yargs from 'yargs';
 import { suggestion } from '../lib/config/nearest.js';
 import { UsageError } from '../lib/errors.js';
-import type { Comparison } from './case.js';
+import { loadAddon } from '../lib/native.js';
+import type { Comparison, Table } from './case.js';
 import { describeMachine, findPeerPython } from './machine.js';
-import { caseNames, loadCase } from './registry.js';
+import { caseNames, loadCase, onGpu, onProcessor } from './registry.js';
 import { type ComparisonResult, compare } from './rounds.js';
-import { comparisonText, machineText } from './table.js';
+import { comparisonText, machineText, tableText } from './table.js';
 
 const QUICK = { rounds: 2, seconds: 0 };
 const USUAL = { rounds: 9, seconds: 2 };
 
-const names = await caseNames();
+const GPU_FLAG = '--gpu';
+const suite = process.argv.includes(GPU_FLAG) ? onGpu : onProcessor;
+const names = await caseNames(suite);
 
-const parser = yargs(process.argv.slice(2))
-  .scriptName('npm run bench --')
+const parser = yargs(process.argv.slice(2).filter((argument) => argument !== GPU_FLAG))
+  .scriptName(suite.command)
   .usage('$0 [CASE...]\n\nMeasures san-native beside its peers, in rounds that take turns. Cases:')
   .usage((await Promise.all(names.map(caseLine))).join('\n'))
   .options({
@@ -64,7 +67,7 @@ const parser = yargs(process.argv.slice(2))
   });
 
 async function caseLine(name: string): Promise<string> {
-  return `  ${name.padEnd(12)}${(await loadCase(name)).description}`;
+  return `  ${name.padEnd(12)}${(await loadCase(suite, name)).description}`;
 }
 
 async function run(): Promise<void> {
@@ -81,8 +84,10 @@ async function run(): Promise<void> {
   const seconds = quick ? 0 : positive('seconds', argv.seconds ?? usual.seconds);
   const threads = positive('threads', argv.threads ?? availableParallelism());
   const sizes = argv.sizes?.split(',').map((text) => positive('sizes', Number(text)));
+  const place = suite.device(loadAddon().info().cuda);
   const python = argv.peers === 'none' ? undefined : findPeerPython();
-  const machine = describeMachine(threads, python);
+  const device = 'device' in place ? place.device : 'cpu';
+  const machine = describeMachine(threads, python, device);
   const say = (text: string) => {
     if (!argv.json) process.stdout.write(`${text}\n`);
   };
@@ -91,14 +96,24 @@ async function run(): Promise<void> {
     say(
       'no Python with torch and safetensors (SAN_NATIVE_TEST_PYTHON or python3): the peers in it are left out',
     );
+  if ('missing' in place) {
+    say(`no GPU is measured: ${place.missing}`);
+    if (argv.json) writeJson({ machine, missing: place.missing, results: [] });
+    return;
+  }
   const progress = progressLine();
-  const results: ({ case: string } & ComparisonResult)[] = [];
+  const results: ({ case: string } & (ComparisonResult | TableResult))[] = [];
   for (const name of chosen) {
-    const benchCase = await loadCase(name);
+    const benchCase = await loadCase(suite, name);
     const folder = await mkdtemp(join(tmpdir(), 'san-native-bench-'));
     try {
-      const context = { sizes: sizes ?? benchCase.sizes, threads, quick, folder };
+      const context = { device, sizes: sizes ?? benchCase.sizes, threads, quick, folder };
       for await (const comparison of benchCase.comparisons(context)) {
+        if ('rows' in comparison) {
+          results.push({ case: name, label: comparison.label, data: comparison.data });
+          say(`\n${name}, ${tableText(comparison)}`);
+          continue;
+        }
         const contenders = comparison.contenders.filter(wanted(argv.peers, python));
         const options = { rounds, seconds, quick, python, onProgress: progress.show };
         const result = await compare({ ...comparison, contenders }, options);
@@ -111,9 +126,16 @@ async function run(): Promise<void> {
       await rm(folder, { recursive: true, force: true });
     }
   }
-  if (argv.json) process.stdout.write(`${JSON.stringify({ machine, rounds, seconds, results }, null, 2)}\n`);
-  if (results.some(({ results }) => results.some(({ ours, error }) => ours && error !== undefined)))
-    process.exitCode = 1;
+  if (argv.json) writeJson({ machine, rounds, seconds, results });
+  const failed = (one: ComparisonResult) =>
+    one.results.some(({ ours, error }) => ours && error !== undefined);
+  if (results.some((one) => 'results' in one && failed(one))) process.exitCode = 1;
+}
+
+type TableResult = Pick<Table, 'label' | 'data'>;
+
+function writeJson(result: unknown): void {
+  process.stdout.write(`${JSON.stringify(result, null, 2)}\n`);
 }
 
 function positive(name: string, value: number): number {

@@ -1,7 +1,8 @@
 /** What the numbers were measured on. */
 import { spawnSync } from 'node:child_process';
 import { cpus, loadavg, platform, release, totalmem } from 'node:os';
-import { loadAddon } from '../lib/native.js';
+import { bytes } from '../lib/cli/format.js';
+import { type CudaInfo, type Device, loadAddon } from '../lib/native.js';
 
 export interface Machine {
   date: string;
@@ -18,12 +19,15 @@ export interface Machine {
   threads: number;
   /** Processes that wanted a core in the minute before, on average; above 0 others disturb the numbers. */
   load: number;
+  /** The GPU, with its CUDA versions; absent where nothing ran on one. */
+  gpu?: string;
   /** Python and torch of the peers; absent without them. */
   peers?: string;
 }
 
-export function describeMachine(threads: number, python: string | undefined): Machine {
-  const { libtorch, cpuCapability } = loadAddon().info();
+export function describeMachine(threads: number, python: string | undefined, device: Device): Machine {
+  const { libtorch, cpuCapability, cuda } = loadAddon().info();
+  const gpu = gpuText(device, cuda);
   const peers = python && pythonVersions(python);
   return {
     date: new Date().toISOString(),
@@ -36,8 +40,16 @@ export function describeMachine(threads: number, python: string | undefined): Ma
     capability: cpuCapability,
     threads,
     load: loadavg()[0] ?? 0,
+    ...(gpu && { gpu }),
     ...(peers && { peers }),
   };
+}
+
+function gpuText(device: Device, { devices, driver, runtime }: CudaInfo): string | undefined {
+  const found = devices[Number(device.split(':')[1])];
+  if (found === undefined) return undefined;
+  const version = (number: number) => `${Math.floor(number / 1000)}.${Math.floor((number % 1000) / 10)}`;
+  return `${found.name}, sm_${found.capability.replace('.', '')}, ${bytes(found.bytes)}, CUDA ${version(runtime)}, driver for CUDA ${version(driver)}`;
 }
 
 const VERSIONS =

@@ -103,6 +103,13 @@ export class ContenderProcess {
   }
 }
 
+/** What a contender measures when it is opened. */
+export async function factsOf(contender: Contender): Promise<Facts> {
+  const { process, facts } = await ContenderProcess.open(contender, undefined);
+  await process.close();
+  return facts;
+}
+
 function commandOf({ command, program }: Contender, python: string | undefined) {
   if (command === 'node') {
     return { command: process.execPath, args: [compiled('worker.js'), program] };

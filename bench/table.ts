@@ -1,5 +1,6 @@
 /** Results for people. */
 import { bytes, significant } from '../lib/cli/format.js';
+import type { Table } from './case.js';
 import type { Machine } from './machine.js';
 import type { ComparisonResult, ContenderResult } from './rounds.js';
 import type { Spread } from './statistics.js';
@@ -13,6 +14,7 @@ export function machineText(machine: Machine): string {
     `${date.slice(0, 16).replace('T', ' ')} UTC · ${cpu}, ${cores} cores, ${bytes(memory)} · ${system}`,
     `Node ${node}, LibTorch ${libtorch}, ${capability}, ${threads} threads each · peers: ${peers ?? 'none'}`,
   ];
+  if (machine.gpu !== undefined) lines.push(machine.gpu);
   if (load > BUSY)
     lines.push(`the machine was busy (load ${load.toFixed(1)}): trust the ratios more than the rates`);
   return lines.join('\n');
@@ -31,6 +33,9 @@ export function comparisonText(result: ComparisonResult): string {
   if (best) lines.push(`  ${spreadText(best.ratio, '×')} the speed of the best other one, ${best.name}`);
   return lines.join('\n');
 }
+
+export const tableText = ({ label, head, rows, lines }: Table): string =>
+  [label, ...layOut([head, ...rows]), ...lines.map((line) => `  ${line}`)].join('\n');
 
 function row(
   { name, rate, ratio, peakMemory }: ContenderResult,

@@ -13,7 +13,7 @@ export interface Round {
   seconds: number;
   /** Units done: at least as many as asked for. */
   items: number;
-  /** Bytes, where the work is done in other processes than the contender's. */
+  /** Bytes, where the work is done elsewhere than in the contender's own memory: in other processes, or on a GPU. */
   peakMemory?: number;
   /** Further measurements by name; the report shows their medians. */
   notes?: Record<string, number>;

@@ -461,11 +461,45 @@ export interface NativeProfile {
   dropped: number;
 }
 
-/** Floating-point operations a second in float32, a multiplication and an addition counted as two. */
+/** Floating-point operations a second, a multiplication and an addition counted as two. */
 export interface Peak {
   matmul: number;
-  /** Of a 3x3 convolution of 64 channels, channels-last. */
+  /** Of a 3x3 convolution, channels-last, of 64 channels on the processor and 256 on a GPU. */
   convolution: number;
+  /** Of a copy within the device's memory: bytes a second, those read and those written. */
+  copy: number;
+}
+
+/** Where and in what precision something is measured. */
+export interface MeasuredOn {
+  /** Default the processor. */
+  device?: Device;
+  /** Default fp32. */
+  precision?: Precision;
+  threads?: number;
+}
+
+/** One operation beside its memory traffic. */
+export interface KernelTime {
+  name: string;
+  /** What it reads and writes, as its params.h in native/src/ops counts. */
+  bytes: number;
+  /** Median of a call. */
+  seconds: number;
+}
+
+/** Of all convolutions of one kind in a step, each timed alone. */
+export interface ConvolutionTime {
+  calls: number;
+  seconds: number;
+  /** Floating-point operations, a multiplication and an addition counted as two. */
+  operations: number;
+}
+
+/** Bytes that tensors hold on a device now, and the most they held at once. */
+export interface DeviceMemory {
+  used: number;
+  peak: number;
 }
 
 /** What is there for work on a GPU. */
@@ -507,8 +541,19 @@ export interface Addon {
   startProfile(): Promise<void>;
   /** What was recorded; nothing when no profile was under way. */
   stopProfile(): Promise<NativeProfile>;
-  /** Measures how fast this machine multiplies and adds; takes about half a second. */
-  measurePeak(options: { threads?: number }): Promise<Peak>;
+  /** Measures how fast a device multiplies, adds and copies; takes less than a second. */
+  measurePeak(options: MeasuredOn): Promise<Peak>;
+  /**
+   * Times every operation of the networks, forward and gradient, on images of about `bytes` bytes, and the update of all
+   * parameters of `model`. `bytes` should be far beyond the device's cache. On the processor in float32 alone.
+   */
+  measureKernels(options: MeasuredOn & { model: ModelOptions; bytes: number }): Promise<KernelTime[]>;
+  /** Takes a step without the penalty and times each different convolution of it on random numbers. */
+  measureConvolutions(
+    options: MeasuredOn & { model: ModelOptions; loss: LossOptions; batchSize: number },
+  ): Promise<{ forward: ConvolutionTime; backward: ConvolutionTime }>;
+  /** Of all tensors of this process on a device; default the processor. */
+  deviceMemory(options: { device?: Device }): Promise<DeviceMemory>;
   /**
    * Resolves when all ranks have joined. Rejects with ERR_SAN_RENDEZVOUS when the store or a rank is not there in time, or
    * when the ranks do not agree how many they are.

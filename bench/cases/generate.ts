@@ -12,21 +12,11 @@ import {
   type CaseContext,
   type Comparison,
   compilerCache,
-  Disagreement,
   nodeContender,
   pythonContender,
 } from '../case.js';
 import { freshModel, type Model, normalTensor } from '../fixtures.js';
-
-/** Images that every contender draws from the same latents first. */
-const CHECKED = 8;
-/** In 8-bit levels; rounding may fall on the other side. */
-const TOLERANCE = 1;
-/**
- * Images that may differ: ADO's gates are steps, and rounding takes one that is within 1e-6 of its threshold to the other
- * side. Seen with torch.compile at 128 pixels, where the gate was 2e-7 from it.
- */
-const FLIPPED = 1;
+import { CHECKED, compareImages, differenceText } from '../generation.js';
 
 const generate: BenchCase = {
   description: 'images from a trained network, in memory and as PNG files, beside PyTorch and onnxruntime',
@@ -85,7 +75,7 @@ async function inMemory(
       nodeContender('onnxruntime', 'onnx', onnx),
     ],
     agreement: (facts) => [
-      ...(bf16 === undefined ? [] : [`bf16: ${differenceText(expected, bf16)}`]),
+      ...(bf16 === undefined ? [] : [`bf16: ${differenceText(expected, bf16.data)}`]),
       ...[...facts].flatMap(([name, { images }]) => compareImages(name, expected, images)),
     ],
   };
@@ -102,13 +92,6 @@ async function inBf16(checkpoint: string, latents: LatentBatch): Promise<ImageBa
   }
 }
 
-function differenceText(expected: ImageBatch, found: ImageBatch): string {
-  const apart = expected.data.map((value, i) => Math.abs(value - (found.data[i] ?? 0))).sort();
-  const mean = apart.reduce((sum, value) => sum + value, 0) / apart.length;
-  const [p99, most] = [apart[Math.floor(apart.length * 0.99)], apart[apart.length - 1]];
-  return `${mean.toFixed(2)} of 255 levels from fp32 on average, 99 % of the values within ${p99}, all within ${most}`;
-}
-
 /** PNG files, beside which the rate of the comparison before is that of the images alone. */
 function onDisk({ folder, threads }: CaseContext, { checkpoint, config }: Model): Comparison {
   const options = { checkpoint, threads, folder };
@@ -121,25 +104,4 @@ function onDisk({ folder, threads }: CaseContext, { checkpoint, config }: Model)
       pythonContender('PyTorch eager, Pillow', 'png.py', { ...options, weights: checkpoint, config }),
     ],
   };
-}
-
-/** `images`: base64 of the same bytes, from contenders that check. */
-function compareImages(name: string, expected: ImageBatch, images: unknown): string[] {
-  if (typeof images !== 'string') return [];
-  const found = Buffer.from(images, 'base64');
-  const size = expected.data.length / CHECKED;
-  const largest = Array.from({ length: CHECKED }, (_, image) => {
-    let most = found.length === expected.data.length ? 0 : Number.POSITIVE_INFINITY;
-    for (let i = image * size; i < (image + 1) * size; i++)
-      most = Math.max(most, Math.abs((expected.data[i] ?? 0) - (found[i] ?? 0)));
-    return most;
-  });
-  const same = largest.filter((levels) => levels <= TOLERANCE);
-  const [least, most] = [Math.max(0, ...same), Math.max(...largest)];
-  if (same.length === CHECKED) return [`${name}: the same images, at most ${least} of 255 levels apart`];
-  if (same.length < CHECKED - FLIPPED || most === Number.POSITIVE_INFINITY)
-    throw new Disagreement(name, `draws other images than we do: ${most} levels apart`);
-  return [
-    `${name}: ${same.length} of ${CHECKED} images the same, at most ${least} of 255 levels apart; in the other a gate of ADO within rounding of its threshold falls on the other side, ${most} levels`,
-  ];
 }

@@ -1,11 +1,13 @@
 /** Our train(), as a program would call it: reading files, schedules, metrics.jsonl and all. */
 import { performance } from 'node:perf_hooks';
-import { loadAddon } from '../../lib/native.js';
+import { type Device, loadAddon } from '../../lib/native.js';
 import { type TrainOptions, train } from '../../lib/training/train.js';
+import { peakOn } from '../device-memory.js';
 import type { OpenContender } from '../worker.js';
 
-/** @param options of train() */
+/** @param options of train(), with the device resolved */
 export async function open(options: Record<string, unknown>): Promise<OpenContender> {
+  const device = options.device as Device;
   const native = watchNative();
   const ticks = train(options as unknown as TrainOptions);
   const nextSteps = async () => {
@@ -30,6 +32,7 @@ export async function open(options: Record<string, unknown>): Promise<OpenConten
       return {
         seconds,
         items: images - before,
+        ...(await peakOn(device)),
         notes: {
           'percent of the time in which no step was under way': (100 * outside) / seconds,
           'percent of the time in which JavaScript ran': active / (10 * seconds),

@@ -9,22 +9,24 @@ from safetensors.torch import load_file
 import san
 import worker
 
-BATCHES = (16, 32, 64)
+# Of which the fastest is taken.
+BATCHES = {"cpu": (16, 32, 64), "cuda": (64, 256, 1024)}
 
 
 def open_peer(options):
     os.environ["TORCHINDUCTOR_CACHE_DIR"] = options["cache"]
-    torch.set_num_threads(options["threads"])
+    device, dtype = san.place(options)
     config = options["config"]
-    parameters = san.load(options["weights"], "ema.")
-    generate = torch.compile(san.generate, dynamic=False) if options["compile"] else san.generate
+    parameters = san.load(options["weights"], "ema.", device, dtype)
+    generate = san.compiled(san.generate, options, dynamic=False)
 
     @torch.inference_mode()
     def draw(z):
-        return san.to_bytes(generate(parameters, config, z)).numpy()
+        return san.to_bytes(generate(parameters, config, z.to(device, dtype)).float()).cpu().numpy()
 
     def latents(count):
-        return torch.randn(count, config["latentChannels"], config["latentSize"], config["latentSize"])
+        shape = (count, config["latentChannels"], config["latentSize"], config["latentSize"])
+        return torch.randn(shape, device=device)
 
     checked = draw(load_file(options["latents"])["z"])
 
@@ -35,15 +37,17 @@ def open_peer(options):
             draw(latents(batch))
         return (time.perf_counter() - begin) / (2 * batch)
 
-    batch = min(BATCHES, key=seconds_per_image)
+    batches = options.get("batches") or BATCHES[device.type]
+    batch = min(batches, key=seconds_per_image)
 
     def work(items):
-        batches = -(-items // batch)
-        for _ in range(batches):
+        count = -(-items // batch)
+        for _ in range(count):
             draw(latents(batch))
-        return batches * batch
+        return count * batch
 
-    return {"torch": torch.__version__, "batch": batch, "images": base64.b64encode(checked.tobytes()).decode()}, work
+    facts = {"torch": torch.__version__, "batch": batch, "images": base64.b64encode(checked.tobytes()).decode()}
+    return facts, work, lambda: san.peak_memory(device)
 
 
 if __name__ == "__main__":

@@ -11,6 +11,35 @@ from safetensors.torch import load_file
 SLOPE = 0.2
 
 
+def place(options):
+    """The device and the type of activations that a contender is asked for, set up for speed."""
+    torch.set_num_threads(options["threads"])
+    device = torch.device(options.get("device", "cpu"))
+    if device.type == "cuda":
+        torch.backends.cudnn.benchmark = True
+        torch.cuda.set_device(device)
+    return device, torch.bfloat16 if options.get("precision") == "bf16" else torch.float32
+
+
+def finish(device):
+    """Waits for the device."""
+    if device.type == "cuda":
+        torch.cuda.synchronize()
+
+
+def peak_memory(device):
+    """Most bytes that tensors held on a GPU; None on the processor, where the process's own peak counts."""
+    return torch.cuda.max_memory_allocated() if device.type == "cuda" else None
+
+
+def compiled(function, options, **settings):
+    """torch.compile as the options want it: not at all, as it is, or in a mode such as max-autotune."""
+    wanted = options["compile"]
+    if not wanted:
+        return function
+    return torch.compile(function, mode=wanted if isinstance(wanted, str) else None, **settings)
+
+
 class Gate(torch.autograd.Function):
     """x where a >= threshold, else 0; the mask's derivative with respect to a is taken as 1."""
 
@@ -99,9 +128,10 @@ def reverse(p, config, x):
     return F.conv2d(x, p["kernel.latent"], p["reverser.latent.bias"])
 
 
-def load(path, prefix=""):
+def load(path, prefix="", device="cpu", dtype=torch.float32):
     """The tensors of a checkpoint under a prefix, convolution kernels channels-last."""
-    tensors = {name.removeprefix(prefix): t for name, t in load_file(path).items() if name.startswith(prefix)}
+    read = load_file(path).items()
+    tensors = {name.removeprefix(prefix): t.to(device, dtype) for name, t in read if name.startswith(prefix)}
     return {name: t.contiguous(memory_format=torch.channels_last) if t.dim() == 4 else t for name, t in tensors.items()}
 
 
@@ -110,9 +140,9 @@ def parameters_of(tensors, net):
     return {name: t.clone() for name, t in tensors.items() if name.startswith(("kernel.", net + "."))}
 
 
-def quantiles(batch):
+def quantiles(batch, device="cpu"):
     """Of the normal distribution at (k - 1/2) / batch, k = 1 ... batch."""
-    return torch.special.ndtri((torch.arange(batch) + 0.5) / batch)[:, None]
+    return torch.special.ndtri((torch.arange(batch, device=device) + 0.5) / batch)[:, None]
 
 
 def wd_normal(latents, directions, q):
@@ -122,7 +152,7 @@ def wd_normal(latents, directions, q):
 
 def draw_directions(numbers, count, axes):
     """Fresh unit columns and the coordinate axes."""
-    drawn = F.normalize(torch.randn(numbers, count), dim=0)
+    drawn = F.normalize(torch.randn(numbers, count, device=axes.device), dim=0)
     return torch.cat([drawn, axes], 1)
 
 

@@ -16,8 +16,10 @@ class Trainer:
         if not known or config["wLZ"] != 0 or config["penaltyWeight"] != 0:
             raise ValueError("this peer knows the default losses alone")
         self.config = config
+        self.options = options
+        self.device, self.dtype = san.place(options)
         self.batch = config["batchSize"]
-        tensors = san.load(options["weights"])
+        tensors = san.load(options["weights"], device=self.device)
         self.generator = san.parameters_of(tensors, "generator")
         self.reverser = san.parameters_of(tensors, "reverser")
         for tensor in (*self.generator.values(), *self.reverser.values()):
@@ -33,14 +35,17 @@ class Trainer:
                 {"params": [t for name, t in trained if name.endswith("bias")], "weight_decay": 0.0},
             ],
             lr=config["learningRate"], betas=(0.5, 0.99), eps=1e-8, fused=True)
-        self.quantiles = san.quantiles(self.batch)
-        self.axes = torch.eye(san.latent_numbers(config))
+        self.quantiles = san.quantiles(self.batch, self.device)
+        self.axes = torch.eye(san.latent_numbers(config), device=self.device)
         self.ema_rate = 1 - san.decay_of(config)
         size, channels = config["imageSize"], config["imageChannels"]
         pixels = numpy.fromfile(options["images"], numpy.uint8).reshape(-1, size, size, channels)
-        self.images = torch.from_numpy(pixels)
+        self.images = torch.from_numpy(pixels).to(self.device)
         self.order = torch.empty(0, dtype=torch.long)
         self.generate, self.reverse, self.loss = san.generate, san.reverse, self.losses
+
+    def autocast(self):
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.dtype == torch.bfloat16)
 
     def losses(self, g, r, r_fake, z, x, directions):
         """The sum whose gradient serves both networks, and the losses lgd, lgi and lrx.
@@ -48,24 +53,33 @@ class Trainer:
         r_fake are the reverser's parameters again: through R(G(Z)) its gradient enters with a weight of its own.
         """
         c = self.config
-        rx = self.reverse(r, c, x)
-        generated = self.generate(g, c, torch.cat([z, rx]))
-        fake, again = generated[: self.batch], generated[self.batch :]
-        lgd = san.wd_normal(self.reverse(r_fake, c, fake), directions, self.quantiles)
+        with self.autocast():
+            rx = self.reverse(r, c, x).float()
+            generated = self.generate(g, c, torch.cat([z, rx])).float()
+            fake, again = generated[: self.batch], generated[self.batch :]
+            back = self.reverse(r_fake, c, fake).float()
+        lgd = san.wd_normal(back, directions, self.quantiles)
         lrx = san.wd_normal(rx, directions, self.quantiles)
         lgi = (again - x).square().mean()
         return c["wGD"] * lgd + c["wGI"] * lgi + c["wRX"] * lrx, lgd, lgi, lrx
 
     def step(self, z, x, directions):
         c = self.config
+        on_gpu = self.device.type == "cuda"
+        if on_gpu and self.options["compile"]:
+            torch.compiler.cudagraph_mark_step_begin()
         g, r = list(self.generator.values()), list(self.reverser.values())
         fake = {name: t.detach().requires_grad_(True) for name, t in self.reverser.items()}
         total, lgd, lgi, lrx = self.loss(self.generator, self.reverser, fake, z, x, directions)
         gradients = torch.autograd.grad(total, [*g, *r, *fake.values()])
         of_g, of_r, of_fake = gradients[: len(g)], gradients[len(g) : len(g) + len(r)], gradients[len(g) + len(r) :]
         # Repulsion: the hinge's derivative in the place of wGD.
-        if lgd.item() < c["repulsionMargin"]:
-            torch._foreach_add_(of_r, of_fake, alpha=-c["repulsionWeight"] / c["wGD"])
+        factor = -c["repulsionWeight"] / c["wGD"]
+        if on_gpu:  # without a look at the distance, which would wait for the device
+            factor = torch.where(lgd.detach() < c["repulsionMargin"], factor, 0.0)
+            torch._foreach_add_(of_r, torch._foreach_mul(of_fake, factor))
+        elif lgd.item() < c["repulsionMargin"]:
+            torch._foreach_add_(of_r, of_fake, alpha=factor)
         for parameter, gradient in zip((*g, *r), (*of_g, *of_r)):
             parameter.grad = gradient
         self.optimizer.step()
@@ -73,41 +87,46 @@ class Trainer:
             torch._foreach_lerp_(self.kernels_g, self.kernels_r, 1 - c["lambda"])
             torch._foreach_copy_(self.kernels_r, self.kernels_g)
             torch._foreach_lerp_(self.average, g, self.ema_rate)
-        return {"lgd": lgd.item(), "lrz": lgd.item(), "lgi": lgi.item(), "lrx": lrx.item()}
+        return {"lgd": lgd, "lrz": lgd, "lgi": lgi, "lrx": lrx}
 
     def next_images(self):
         if len(self.order) < self.batch:
             self.order = torch.randperm(len(self.images))
         indices, self.order = self.order[: self.batch], self.order[self.batch :]
-        return san.from_bytes(self.images[indices])
+        return san.from_bytes(self.images[indices.to(self.device, non_blocking=True)])
 
     def next_step(self):
         c = self.config
-        z = torch.randn(self.batch, c["latentChannels"], c["latentSize"], c["latentSize"])
+        shape = (self.batch, c["latentChannels"], c["latentSize"], c["latentSize"])
+        z = torch.randn(shape, device=self.device)
         directions = san.draw_directions(san.latent_numbers(c), c["projections"], self.axes)
         return self.step(z, self.next_images(), directions)
 
 
 def compile_whole(trainer):
-    trainer.loss = torch.compile(trainer.losses, fullgraph=True)
+    trainer.loss = san.compiled(trainer.losses, trainer.options, fullgraph=True)
 
 
 def compile_networks(trainer):
-    trainer.generate, trainer.reverse = torch.compile(san.generate), torch.compile(san.reverse)
+    trainer.generate = san.compiled(san.generate, trainer.options)
+    trainer.reverse = san.compiled(san.reverse, trainer.options)
     trainer.loss = trainer.losses
 
 
 def first_steps(options, prepare):
     trainer = Trainer(options)
     prepare(trainer)
-    fixed = load_file(options["inputs"])
+    fixed = {name: t.to(trainer.device) for name, t in load_file(options["inputs"]).items()}
     x = fixed["x"].contiguous(memory_format=torch.channels_last)
-    return trainer, [trainer.step(fixed["z"], x, fixed["directions"]) for _ in range(options["checked_steps"])]
+    losses = []
+    for _ in range(options["checked_steps"]):
+        found = trainer.step(fixed["z"], x, fixed["directions"])
+        losses.append({name: loss.item() for name, loss in found.items()})
+    return trainer, losses
 
 
 def open_peer(options):
     os.environ["TORCHINDUCTOR_CACHE_DIR"] = options["cache"]
-    torch.set_num_threads(options["threads"])
     how = "eager, channels-last"
     if options["compile"]:
         try:
@@ -124,9 +143,11 @@ def open_peer(options):
         steps = -(-items // trainer.batch)
         for _ in range(steps):
             trainer.next_step()
+        san.finish(trainer.device)
         return steps * trainer.batch
 
-    return {"torch": torch.__version__, "how": how, "losses": losses}, work
+    facts = {"torch": torch.__version__, "how": how, "losses": losses}
+    return facts, work, lambda: san.peak_memory(trainer.device)
 
 
 if __name__ == "__main__":

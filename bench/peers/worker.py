@@ -7,19 +7,25 @@ import traceback
 
 
 def serve(open_peer):
-    """open_peer(options) -> (facts, work); work(items) -> items done, or the whole answer."""
+    """open_peer(options) -> (facts, work) or (facts, work, memory).
+
+    work(items) -> items done, or the whole answer; memory() -> most bytes held on a device so far, or None.
+    """
     answers = os.fdopen(3, "w")
-    work = None
+    work, memory = None, lambda: None
     for line in sys.stdin:
         request = json.loads(line)
         try:
             if "open" in request:
-                result, work = open_peer(request["open"])
+                result, work, *more = open_peer(request["open"])
+                memory = more[0] if more else memory
             elif "round" in request:
                 begin = time.perf_counter()
                 done = work(request["round"])
                 seconds = time.perf_counter() - begin
                 result = done if isinstance(done, dict) else {"seconds": seconds, "items": done}
+                if memory() is not None:
+                    result["peakMemory"] = memory()
             else:
                 result = None
             answer = {"ok": result}

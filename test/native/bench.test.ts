@@ -1,19 +1,25 @@
 /** That the benchmark tool works, with the least work; it says nothing of speed. */
 import { spawnSync } from 'node:child_process';
 import { expect, test } from 'vitest';
+import type { DeviceFacts } from '../../bench/contenders/device.js';
+import { settingAt } from '../../bench/gpu-settings.js';
 import type { ComparisonResult } from '../../bench/rounds.js';
+import { resolveConfig } from '../../lib/config/resolve.js';
+import { loadAddon } from '../../lib/native.js';
+import { stepFlops } from '../../lib/training/cost.js';
 import { findPython } from './python.js';
 import { root } from './support.js';
 
+function run(args: string[], env: NodeJS.ProcessEnv = {}) {
+  return spawnSync(process.execPath, ['dist/bench/cli.js', ...args], {
+    cwd: root,
+    encoding: 'utf8',
+    env: { ...process.env, ...env },
+  });
+}
+
 function bench(...args: string[]): ({ case: string } & ComparisonResult)[] {
-  const { stdout, stderr, status } = spawnSync(
-    process.execPath,
-    ['dist/bench/cli.js', '--quick', '--json', ...args],
-    {
-      cwd: root,
-      encoding: 'utf8',
-    },
-  );
+  const { stdout, stderr, status } = run(['--quick', '--json', ...args]);
   expect(stderr).toBe('');
   expect(status).toBe(0);
   return JSON.parse(stdout).results;
@@ -63,11 +69,39 @@ test('the peers do the same work', (context) => {
   }
 });
 
+test('bench:gpu, on the processor: every case of it works', () => {
+  const args = ['--gpu', '--quick', '--json', '--sizes', '16', '--peers', 'none'];
+  const { stdout, stderr, status } = run(args, { SAN_NATIVE_TEST_DEVICE: 'cpu' });
+  expect(stderr).toBe('');
+  expect(status).toBe(0);
+  const results: { case: string; data?: DeviceFacts & { found: { facts: DeviceFacts }[] } }[] =
+    JSON.parse(stdout).results;
+  expect(results.map(({ case: name }) => name)).toEqual(['convolutions', 'generate', 'kernels', 'train']);
+  const step = results[0]?.data?.found[0]?.facts.step;
+  // Both networks, the generator on two batches: lib/training/cost.ts counts the linear layers as well.
+  const config = resolveConfig([{ source: '', values: settingAt(16, true).values }]);
+  const { forward, backward } = stepFlops(config);
+  expect((step?.forward.operations ?? 0) / forward).toBeCloseTo(1, 1);
+  expect((step?.backward.operations ?? 0) / backward).toBeCloseTo(1, 1);
+  const { kernels = [], peak } = results[2]?.data ?? {};
+  expect(kernels).toHaveLength(12);
+  for (const { bytes, seconds } of kernels) expect(bytes / seconds).toBeGreaterThan(0);
+  expect(peak?.copy).toBeGreaterThan(1e8);
+});
+
+test('bench:gpu without a GPU says what is missing, and succeeds', (context) => {
+  const { fault } = loadAddon().info().cuda;
+  if (fault === undefined) {
+    console.log('skipped: there is a GPU');
+    return context.skip();
+  }
+  const { stdout, status } = run(['--gpu'], { SAN_NATIVE_TEST_DEVICE: 'auto' });
+  expect(status).toBe(0);
+  expect(stdout).toContain(`no GPU is measured: ${fault}`);
+});
+
 test('an unknown case is refused with the nearest name', () => {
-  const { status, stderr } = spawnSync(process.execPath, ['dist/bench/cli.js', 'trian'], {
-    cwd: root,
-    encoding: 'utf8',
-  });
+  const { status, stderr } = run(['trian']);
   expect(status).toBe(2);
   expect(stderr).toMatch(/there is no case trian, only .*did you mean train/);
 });

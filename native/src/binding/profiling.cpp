@@ -3,8 +3,11 @@
 #include "binding/convert.h"
 #include "binding/environment.h"
 #include "binding/handle.h"
+#include "profiling/convolutions.h"
+#include "profiling/kernels.h"
 #include "profiling/peak.h"
 #include "profiling/profiler.h"
+#include "san/device.h"
 
 namespace san::binding {
 namespace {
@@ -57,24 +60,123 @@ Napi::Value stop_profile(const Napi::CallbackInfo& info) {
   });
 }
 
+/// Runs `work` on the engine thread, on the device that the options named, and converts its result.
+template <typename Work, typename Convert>
+Napi::Value measure(Napi::Env env, const std::string& device, int threads, Work work, Convert convert) {
+  return Environment::of(env).run(
+      env,
+      [device, threads, work = std::move(work)] {
+        use_threads(threads);
+        return work(open_device(device));
+      },
+      convert);
+}
+
+at::ScalarType activations_of(Precision precision) {
+  return precision == Precision::bf16 ? at::kBFloat16 : at::kFloat;
+}
+
 Napi::Value measure_peak(const Napi::CallbackInfo& info) {
   return guarded_promise(info.Env(), [&] {
     Options options(info[0], "measurePeak");
     const int threads = read_threads(options);
+    const std::string device = read_device(options);
+    const Precision precision = read_precision(options);
     options.finish();
-    return Environment::of(info.Env())
-        .run(
-            info.Env(),
-            [threads] {
-              use_threads(threads);
-              return profiling::measure_peak();
-            },
-            [](Napi::Env env, const profiling::Peak& peak) -> Napi::Value {
-              Napi::Object out = Napi::Object::New(env);
-              out.Set("matmul", peak.matmul);
-              out.Set("convolution", peak.convolution);
-              return out;
-            });
+    return measure(
+        info.Env(), device, threads,
+        [precision](const c10::Device& on) {
+          use_precision(on, precision);
+          return profiling::measure_peak(on, activations_of(precision));
+        },
+        [](Napi::Env env, const profiling::Peak& peak) -> Napi::Value {
+          Napi::Object out = Napi::Object::New(env);
+          out.Set("matmul", peak.matmul);
+          out.Set("convolution", peak.convolution);
+          out.Set("copy", peak.copy);
+          return out;
+        });
+  });
+}
+
+Napi::Value kernel_times_of(Napi::Env env, const std::vector<profiling::KernelTime>& times) {
+  Napi::Array out = Napi::Array::New(env, times.size());
+  for (size_t i = 0; i < times.size(); ++i) {
+    Napi::Object entry = Napi::Object::New(env);
+    entry.Set("name", times[i].name);
+    entry.Set("bytes", times[i].bytes);
+    entry.Set("seconds", times[i].seconds);
+    out.Set(static_cast<uint32_t>(i), entry);
+  }
+  return out;
+}
+
+Napi::Value measure_kernels(const Napi::CallbackInfo& info) {
+  return guarded_promise(info.Env(), [&] {
+    Options options(info[0], "measureKernels");
+    const ModelConfig model = read_model(options.object("model"));
+    const int64_t bytes = options.integer("bytes", 1, int64_t{1} << 36);
+    const int threads = read_threads(options);
+    const std::string device = read_device(options);
+    const Precision precision = read_precision(options);
+    options.finish();
+    model.validate();
+    return measure(
+        info.Env(), device, threads,
+        [model, bytes, precision](const c10::Device& on) {
+          // The processor's operations are of float32, in a bf16 step as well.
+          const at::ScalarType dtype = on.is_cpu() ? at::kFloat : activations_of(precision);
+          return profiling::measure_kernels(model, on, dtype, bytes);
+        },
+        kernel_times_of);
+  });
+}
+
+Napi::Value measure_convolutions(const Napi::CallbackInfo& info) {
+  return guarded_promise(info.Env(), [&] {
+    Options options(info[0], "measureConvolutions");
+    const ModelConfig model = read_model(options.object("model"));
+    const LossConfig loss = read_loss(options.object("loss"));
+    const int64_t batch_size = options.integer("batchSize", 1, 1 << 20);
+    const int threads = read_threads(options);
+    const std::string device = read_device(options);
+    const Precision precision = read_precision(options);
+    options.finish();
+    model.validate();
+    loss.validate();
+    return measure(
+        info.Env(), device, threads,
+        [model, loss, batch_size, precision](const c10::Device& on) {
+          return profiling::measure_convolutions(model, loss, batch_size, precision, on);
+        },
+        [](Napi::Env env, const profiling::ConvolutionTimes& times) -> Napi::Value {
+          const auto one = [&](const profiling::ConvolutionTime& time) {
+            Napi::Object out = Napi::Object::New(env);
+            out.Set("calls", static_cast<double>(time.calls));
+            out.Set("seconds", time.seconds);
+            out.Set("operations", time.operations);
+            return out;
+          };
+          Napi::Object out = Napi::Object::New(env);
+          out.Set("forward", one(times.forward));
+          out.Set("backward", one(times.backward));
+          return out;
+        });
+  });
+}
+
+Napi::Value memory_of_device(const Napi::CallbackInfo& info) {
+  return guarded_promise(info.Env(), [&] {
+    Options options(info[0], "deviceMemory");
+    const std::string device = read_device(options);
+    options.finish();
+    return measure(info.Env(), device, /*threads=*/0, device_memory,
+                   [](Napi::Env env, const DeviceMemory& memory) -> Napi::Value {
+                     Napi::Object out = Napi::Object::New(env);
+                     out.Set("used", static_cast<double>(memory.used));
+                     out.Set("peak", static_cast<double>(memory.peak));
+                     return out;
+                   });
   });
 }
 
@@ -84,6 +186,9 @@ void export_profiling(Napi::Env env, Napi::Object& out) {
   out.Set("startProfile", Napi::Function::New<start_profile>(env, "startProfile"));
   out.Set("stopProfile", Napi::Function::New<stop_profile>(env, "stopProfile"));
   out.Set("measurePeak", Napi::Function::New<measure_peak>(env, "measurePeak"));
+  out.Set("measureKernels", Napi::Function::New<measure_kernels>(env, "measureKernels"));
+  out.Set("measureConvolutions", Napi::Function::New<measure_convolutions>(env, "measureConvolutions"));
+  out.Set("deviceMemory", Napi::Function::New<memory_of_device>(env, "deviceMemory"));
 }
 
 }  // namespace san::binding

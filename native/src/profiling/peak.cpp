@@ -3,44 +3,46 @@
 #include <ATen/ATen.h>
 #include <ATen/core/grad_mode.h>
 
-#include <algorithm>
-#include <chrono>
+#include "profiling/stopwatch.h"
 
 namespace san::profiling {
 namespace {
 
 constexpr double kSeconds = 0.25;
 
-/// The fastest of as many calls as fit the time; the first is a warm-up.
-template <typename F>
-double fastest(const F& f) {
-  using Clock = std::chrono::steady_clock;
-  const auto elapsed = [](Clock::time_point from) {
-    return std::chrono::duration<double>(Clock::now() - from).count();
-  };
-  f();
-  double best = 1e9;
-  const auto begin = Clock::now();
-  do {
-    const auto from = Clock::now();
-    f();
-    best = std::min(best, elapsed(from));
-  } while (elapsed(begin) < kSeconds);
-  return best;
-}
+/// What keeps a processor, or a whole GPU, busy.
+struct Sizes {
+  int64_t matrix, batch, channels, size, copied;
+};
+constexpr Sizes kProcessor{1024, 32, 64, 32, 64 << 20}, kGpu{8192, 128, 256, 64, int64_t{1} << 30};
 
 }  // namespace
 
-Peak measure_peak() {
+Peak measure_peak(const c10::Device& device, at::ScalarType dtype) {
   const at::NoGradGuard no_grad;
-  constexpr double n = 1024, batch = 32, channels = 64, size = 32, kernel = 9;
-  const at::Tensor a = at::ones({1024, 1024}), b = at::ones({1024, 1024});
-  at::Tensor c = at::empty({1024, 1024});
-  const double product = fastest([&] { at::mm_out(c, a, b); });
-  const at::Tensor x = at::ones({32, 64, 32, 32}).contiguous(at::MemoryFormat::ChannelsLast);
-  const at::Tensor w = at::ones({64, 64, 3, 3}).contiguous(at::MemoryFormat::ChannelsLast);
-  const double convolution = fastest([&] { at::conv2d(x, w, {}, 1, /*padding=*/1); });
-  return {2 * n * n * n / product, 2 * batch * channels * channels * kernel * size * size / convolution};
+  const Sizes s = device.is_cpu() ? kProcessor : kGpu;
+  const auto options = at::TensorOptions(device).dtype(dtype);
+  // Random numbers: multipliers are faster with zeros and ones.
+  const auto timed = [&](const auto& f) { return seconds_of(device, kSeconds, f); };
+  const double n = static_cast<double>(s.matrix), channels = static_cast<double>(s.channels);
+  Peak peak{};
+  {
+    const at::Tensor a = at::randn({s.matrix, s.matrix}, options), b = at::randn_like(a);
+    at::Tensor c = at::empty_like(a);
+    peak.matmul = 2 * n * n * n / timed([&] { at::mm_out(c, a, b); });
+  }
+  {
+    const at::Tensor x =
+        at::randn({s.batch, s.channels, s.size, s.size}, options).contiguous(at::MemoryFormat::ChannelsLast);
+    const at::Tensor w =
+        at::randn({s.channels, s.channels, 3, 3}, options).contiguous(at::MemoryFormat::ChannelsLast);
+    const double operations = 2 * 9 * channels * static_cast<double>(x.numel());
+    peak.convolution = operations / timed([&] { at::conv2d(x, w, {}, 1, /*padding=*/1); });
+  }
+  const at::Tensor from = at::randint(256, {s.copied}, options.dtype(at::kByte));
+  at::Tensor to = at::empty_like(from);
+  peak.copy = 2 * static_cast<double>(s.copied) / timed([&] { to.copy_(from); });
+  return peak;
 }
 
 }  // namespace san::profiling

@@ -2,30 +2,17 @@
 
 #include <ATen/ATen.h>
 #include <ATen/cuda/CUDAGraph.h>
-#include <c10/core/AutogradState.h>
 
 #include <cstdlib>
 #include <string_view>
+
+#include "training/one_thread.h"
 
 namespace san {
 namespace {
 
 /// Steps of one kind before it is captured.
 constexpr int kWarmUps = 3;
-
-/// The backward pass runs on the calling thread for as long as this lives: a capture sees that thread alone.
-class OneThread {
- public:
-  OneThread() : before_(c10::AutogradState::get_tls_state()) {
-    c10::AutogradState::get_tls_state().set_multithreading_enabled(false);
-  }
-  ~OneThread() { c10::AutogradState::set_tls_state(before_); }
-  OneThread(const OneThread&) = delete;
-  OneThread& operator=(const OneThread&) = delete;
-
- private:
-  c10::AutogradState before_;
-};
 
 /// Values of `from` in tensors that stay where they are.
 void hold(StepInputs& held, const StepInputs& from) {

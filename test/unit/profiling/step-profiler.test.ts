@@ -46,7 +46,7 @@ function setUp(path: string, limit = Number.POSITIVE_INFINITY) {
       calls.push('stop');
       return recorded([['conv', 'generator.m0', 0, 2e6]]);
     },
-    measurePeak: async () => ({ matmul: 4e9, convolution: 2e9 }),
+    measurePeak: async () => ({ matmul: 4e9, convolution: 2e9, copy: 8e9 }),
   };
   const onProfile = (profile: Profile) => profiles.push(profile);
   const profiler = new StepProfiler({ addon, path, flops: 1e8, threads: 1, onProfile });

@@ -232,7 +232,13 @@ export function fakeAddon(settings: FakeTrainerSettings = {}) {
       end: Float64Array.of(1000),
       dropped: 0,
     }),
-    measurePeak: async () => ({ matmul: 2e9, convolution: 1e9 }),
+    measurePeak: async () => ({ matmul: 2e9, convolution: 1e9, copy: 4e9 }),
+    measureKernels: async () => [{ name: 'emit', bytes: 5e6, seconds: 1e-3 }],
+    measureConvolutions: async () => ({
+      forward: { calls: 1, seconds: 1e-3, operations: 1e6 },
+      backward: { calls: 1, seconds: 2e-3, operations: 2e6 },
+    }),
+    deviceMemory: async () => ({ used: 1e6, peak: 2e6 }),
     latentStatistics: async () => ({ mean: 0.1, variance: 0.2, covariance: 0.3 }),
   };
   return { addon, trainers, trainerOptions, disposed };

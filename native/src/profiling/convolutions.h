@@ -1,0 +1,27 @@
+// The convolutions of a training step, each timed alone.
+#pragma once
+
+#include <c10/core/Device.h>
+
+#include "san/config.h"
+
+namespace san::profiling {
+
+/// Of all calls of one kind in a step.
+struct ConvolutionTime {
+  int64_t calls = 0;
+  double seconds = 0;
+  /// Floating-point operations, a multiplication and an addition counted as two.
+  double operations = 0;
+};
+
+struct ConvolutionTimes {
+  ConvolutionTime forward, backward;
+};
+
+/// Takes one step without the penalty, notes the shapes, strides and types of its convolutions, and times
+/// each different one on random numbers.
+ConvolutionTimes measure_convolutions(const ModelConfig& model, const LossConfig& loss, int64_t batch_size,
+                                      Precision precision, const c10::Device& device);
+
+}  // namespace san::profiling
