@@ -102,17 +102,22 @@ class Rows {
 
 }  // namespace
 
-void convolve(const Kernels& kernels, const Convolution& c, const Plane& input, const Plane& output) {
+void convolve(const Kernels& kernels, const Convolution& c, const Plane& input, const Plane& output,
+              RowsDone done) {
   const profiling::Operation operation("san::packed_convolution");
   const Rows rows(kernels, c, input, output);
-  const int64_t blocks = c.out / kBlock;
+  const int64_t blocks = c.out / kBlock, height = output.height / rows.count();
   const bool cached = static_cast<int64_t>(c.weights.nbytes()) <= kCachedWeights;
-  // Rows outside reads activations once, blocks outside weights.
-  for (int64_t outer = 0; outer < (cached ? rows.count() : blocks); outer += cached ? 1 : c.blocks)
-    for (int64_t inner = 0; inner < (cached ? blocks : rows.count()); inner += cached ? c.blocks : 1) {
-      const int64_t first = cached ? inner : outer;
-      rows.make(cached ? outer : inner, first, std::min(c.blocks, blocks - first));
+  if (cached) {  // rows outside: activations are read once
+    for (int64_t y = 0; y < rows.count(); ++y) {
+      for (int64_t b = 0; b < blocks; b += c.blocks) rows.make(y, b, std::min(c.blocks, blocks - b));
+      done(y * height, (y + 1) * height);
     }
+    return;
+  }
+  for (int64_t b = 0; b < blocks; b += c.blocks)
+    for (int64_t y = 0; y < rows.count(); ++y) rows.make(y, b, std::min(c.blocks, blocks - b));
+  done(0, output.height);
 }
 
 }  // namespace san::packed

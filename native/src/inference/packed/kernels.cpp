@@ -3,55 +3,18 @@
 // one set.
 #include "inference/packed/kernels.h"
 
+#include "inference/packed/tiles.h"
+#include "inference/packed/vector.h"
 #include "ops/elementwise.h"
 #include "ops/emit/params.h"
 #include "ops/norm_act_skip/params.h"
 
-#if defined(SAN_BFLOAT16)
-#include <immintrin.h>
-#endif
-
 namespace san::packed {
 namespace {
 
-constexpr int64_t kLanes = SAN_LANES;
-using Vector = float __attribute__((vector_size(SAN_LANES * sizeof(float)), may_alias));
-using Unaligned = float __attribute__((vector_size(SAN_LANES * sizeof(float)), aligned(4), may_alias));
-constexpr int64_t kVectors = kBlock / kLanes;
 constexpr float kSlope = 0.2f;
 
-inline Vector load(const float* p) { return *reinterpret_cast<const Unaligned*>(p); }
-inline void store(float* p, Vector v) { *reinterpret_cast<Unaligned*>(p) = v; }
-inline Vector all(float x) { return x - Vector{}; }
 inline Vector leaky(Vector v) { return v >= 0 ? v : v * kSlope; }
-
-inline float sum_of(Vector v) {
-  float s[kLanes];
-  __builtin_memcpy(s, &v, sizeof(v));
-  for (int64_t half = kLanes / 2; half > 0; half /= 2)
-    for (int64_t i = 0; i < half; ++i) s[i] += s[i + half];
-  return s[0];
-}
-
-#if defined(SAN_BFLOAT16)
-constexpr int64_t kPerWord = 2;
-
-inline Vector multiply_add(Vector sum, float word, Vector weights) {
-  return reinterpret_cast<Vector>(_mm512_dpbf16_ps(reinterpret_cast<__m512>(sum),
-                                                   reinterpret_cast<__m512bh>(_mm512_set1_ps(word)),
-                                                   reinterpret_cast<__m512bh>(weights)));
-}
-
-inline void store_words(float* words, int64_t channel, Vector v) {
-  const __m256bh half = _mm512_cvtneps_pbh(reinterpret_cast<__m512>(v));
-  __builtin_memcpy(words + channel / 2, &half, sizeof(half));
-}
-#else
-constexpr int64_t kPerWord = 1;
-
-inline Vector multiply_add(Vector sum, float word, Vector weights) { return sum + word * weights; }
-inline void store_words(float* words, int64_t channel, Vector v) { store(words + channel, v); }
-#endif
 
 // ---- convolutions
 
@@ -119,16 +82,29 @@ void convolve(const Tap* taps, int64_t count, const float* weights, int64_t bloc
 
 // ---- rows of pixels
 
-/// 1 / sqrt(mean of f(i)^2 + epsilon) of one pixel.
-template <typename F>
-inline float norm_of(const Row& row, const F& f) {
-  Vector squares = {};
-  for (int64_t i = 0; i < row.channels; i += kLanes) {
-    const Vector v = f(i);
-    squares += v * v;
+/// use(pixel's place, 1 / sqrt(mean of value(place, i)^2 + epsilon)) for each pixel. Roots are taken together.
+template <typename F, typename G>
+inline void each_norm(const Row& row, const F& value, const G& use) {
+  const float scale = 1.0f / static_cast<float>(row.real);
+  for (int64_t first = 0; first < row.pixels; first += kLanes) {
+    const int64_t count = row.pixels - first < kLanes ? row.pixels - first : kLanes;
+    Vector squares[kLanes] = {};
+    for (int64_t p = 0; p < count; ++p) {
+      const int64_t at = (first + p) * row.channels;
+      Vector s = {};
+      for (int64_t i = 0; i < row.channels; i += kLanes) {
+        const Vector v = value(at, i);
+        s += v * v;
+      }
+      squares[p] = s;
+    }
+    float norms[kLanes];
+    store(norms, sums_of(squares));
+#pragma omp simd
+    for (int64_t p = 0; p < kLanes; ++p)
+      norms[p] = 1.0f / __builtin_sqrtf(norms[p] * scale + static_cast<float>(ops::kNormEpsilon));
+    for (int64_t p = 0; p < count; ++p) use((first + p) * row.channels, norms[p]);
   }
-  return 1.0f / __builtin_sqrtf(sum_of(squares) / static_cast<float>(row.real) +
-                                static_cast<float>(ops::kNormEpsilon));
 }
 
 template <typename F>
@@ -149,25 +125,24 @@ void scale(const float* x, const float* gates, float* words, Row row) {
 }
 
 void norm(const float* x, float* words, Row row) {
-  each_pixel(row, [&](int64_t at) {
-    const float r = norm_of(row, [&](int64_t i) { return load(x + at + i); });
-    for (int64_t i = 0; i < row.channels; i += kLanes) store_words(words, at + i, load(x + at + i) * r);
-  });
+  each_norm(
+      row, [&](int64_t at, int64_t i) { return load(x + at + i); },
+      [&](int64_t at, float r) {
+        for (int64_t i = 0; i < row.channels; i += kLanes) store_words(words, at + i, load(x + at + i) * r);
+      });
 }
 
 void act_norm(const float* x, const float* bias, float* words, Row row) {
-  each_pixel(row, [&](int64_t at) {
-    const auto value = [&](int64_t i) { return leaky(load(x + at + i) + load(bias + i)); };
-    const float r = norm_of(row, value);
-    for (int64_t i = 0; i < row.channels; i += kLanes) store_words(words, at + i, value(i) * r);
+  const auto value = [&](int64_t at, int64_t i) { return leaky(load(x + at + i) + load(bias + i)); };
+  each_norm(row, value, [&](int64_t at, float r) {
+    for (int64_t i = 0; i < row.channels; i += kLanes) store_words(words, at + i, value(at, i) * r);
   });
 }
 
 void norm_act(const float* x, const float* bias, float* words, Row row) {
-  each_pixel(row, [&](int64_t at) {
-    const auto value = [&](int64_t i) { return load(x + at + i) + load(bias + i); };
-    const float r = norm_of(row, value);
-    for (int64_t i = 0; i < row.channels; i += kLanes) store_words(words, at + i, leaky(value(i) * r));
+  const auto value = [&](int64_t at, int64_t i) { return load(x + at + i) + load(bias + i); };
+  each_norm(row, value, [&](int64_t at, float r) {
+    for (int64_t i = 0; i < row.channels; i += kLanes) store_words(words, at + i, leaky(value(at, i) * r));
   });
 }
 
@@ -177,20 +152,18 @@ void sigmoids(float* y, int64_t numbers) {
 }
 
 void norm_sigmoid(const float* x, const float* bias, float* s, Row row) {
-  each_pixel(row, [&](int64_t at) {
-    const auto value = [&](int64_t i) { return load(x + at + i) + load(bias + i); };
-    const float r = norm_of(row, value);
-    for (int64_t i = 0; i < row.channels; i += kLanes) store(s + at + i, value(i) * r);
+  const auto value = [&](int64_t at, int64_t i) { return load(x + at + i) + load(bias + i); };
+  each_norm(row, value, [&](int64_t at, float r) {
+    for (int64_t i = 0; i < row.channels; i += kLanes) store(s + at + i, value(at, i) * r);
   });
   sigmoids(s, row.pixels * row.channels);
 }
 
 void block(const float* x, const float* bias, const float* skip, float* y, Row row) {
-  each_pixel(row, [&](int64_t at) {
-    const auto value = [&](int64_t i) { return load(x + at + i) + load(bias + i); };
-    const float r = norm_of(row, value);
+  const auto value = [&](int64_t at, int64_t i) { return load(x + at + i) + load(bias + i); };
+  each_norm(row, value, [&](int64_t at, float r) {
     for (int64_t i = 0; i < row.channels; i += kLanes)
-      store(y + at + i, leaky(value(i) * r) + load(skip + at + i));
+      store(y + at + i, leaky(value(at, i) * r) + load(skip + at + i));
   });
 }
 
@@ -236,6 +209,14 @@ void leaky(const float* x, const float* bias, float* y, Row row) {
   });
 }
 
+/// Pairs of neighbouring channels are pairs of lanes.
+void halve(const float* x, float* y, int64_t numbers) {
+  for (int64_t i = 0; i < numbers; i += kLanes) {
+    Vector pairs[2] = {load(x + 2 * i), load(x + 2 * i + kLanes)};
+    store(y + i, pair_sums(pairs[0], pairs[1]) * 0.5f);
+  }
+}
+
 // ---- the image
 
 void fold(const float* x, int64_t step, const int64_t* from, int64_t count, float* y, int64_t pixels) {
@@ -260,14 +241,26 @@ void emit(float* x, const float* bias, uint8_t* bytes, int64_t pixels, int64_t r
 }  // namespace
 
 extern const Kernels SAN_TABLE;
-const Kernels SAN_TABLE = {kPerWord,     kLanes == 16 ? 2 : 1,
-                           convolve,     pack,
-                           scale,        norm,
-                           act_norm,     norm_act,
-                           norm_sigmoid, block,
-                           ado,          sum,
-                           blend,        gate,
-                           sigmoid,      leaky,
-                           fold,         emit};
+const Kernels SAN_TABLE = {.channels_per_word = kPerWord,
+                           .most_blocks = kLanes == 16 ? 2 : 1,
+                           .convolve = convolve,
+                           .tiles_in = {tiles_in<2>, tiles_in<4>},
+                           .tiles_out = {tiles_out<2>, tiles_out<4>},
+                           .pack = pack,
+                           .scale = scale,
+                           .norm = norm,
+                           .act_norm = act_norm,
+                           .norm_act = norm_act,
+                           .norm_sigmoid = norm_sigmoid,
+                           .block = block,
+                           .ado = ado,
+                           .sum = sum,
+                           .blend = blend,
+                           .gate = gate,
+                           .sigmoid = sigmoid,
+                           .leaky = leaky,
+                           .halve = halve,
+                           .fold = fold,
+                           .emit = emit};
 
 }  // namespace san::packed

@@ -9,6 +9,8 @@
 
 #include <cstdint>
 
+#include "inference/packed/winograd.h"
+
 namespace san::packed {
 
 /// Channels are a multiple of this in memory; weights come in blocks of one or two of these output channels.
@@ -48,6 +50,9 @@ struct Kernels {
 
   /// output[pixel] = sum over taps and words of input x weight, for `blocks` blocks of output channels.
   void (*convolve)(const Tap* taps, int64_t count, const float* weights, int64_t blocks, const Run& run);
+  /// Winograd's transforms for tiles of 2 x 2 and 4 x 4 pixels, before and after the products.
+  void (*tiles_in[2])(const TilesIn& tiles);
+  void (*tiles_out[2])(const TilesOut& tiles);
   /// Copies pixels as words.
   void (*pack)(const float* x, float* words, Row row);
   /// words = x times a gate per image and channel.
@@ -74,6 +79,8 @@ struct Kernels {
   /// y = sigmoid(x + bias), or LeakyReLU(x + bias); the filling too.
   void (*sigmoid)(const float* x, const float* bias, float* y, Row row);
   void (*leaky)(const float* x, const float* bias, float* y, Row row);
+  /// y = means of neighbouring pairs of x; `numbers` in y.
+  void (*halve)(const float* x, float* y, int64_t numbers);
   /// Sums kLast numbers at each of the distances `from` x, for each of `pixels` pixels `step` numbers apart.
   void (*fold)(const float* x, int64_t step, const int64_t* from, int64_t count, float* y, int64_t pixels);
   /// The first `real` of each kLast numbers as bytes of tanh(x + bias).

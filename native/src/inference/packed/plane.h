@@ -2,6 +2,7 @@
 #pragma once
 
 #include <ATen/ATen.h>
+#include <c10/util/FunctionRef.h>
 
 #include <algorithm>
 
@@ -32,8 +33,32 @@ struct Plane {
   }
 };
 
-/// output = convolution of input, whose sides must be clear unless it is a Reach::point.
-void convolve(const Kernels& kernels, const Convolution& convolution, const Plane& input,
-              const Plane& output);
+/// Memory that grows to what is asked for, on a cache line of its own.
+class Scratch {
+ public:
+  float* numbers(int64_t count) {
+    if (!memory_.defined() || memory_.numel() < count) memory_ = at::empty({count}, at::kFloat);
+    return memory_.mutable_data_ptr<float>();
+  }
+
+ private:
+  at::Tensor memory_;
+};
+
+/// Told of rows of the output, first ... end - 1, once they are there: in order, while they are in a near cache.
+using RowsDone = c10::function_ref<void(int64_t first, int64_t end)>;
+
+/// output = convolution of input, whose sides must be clear unless it is a Reach::point. Not for tiles.
+void convolve(const Kernels& kernels, const Convolution& convolution, const Plane& input, const Plane& output,
+              RowsDone done);
+inline void convolve(const Kernels& kernels, const Convolution& convolution, const Plane& input,
+                     const Plane& output) {
+  convolve(kernels, convolution, input, output, [](int64_t, int64_t) {});
+}
+
+/// The same in tiles. The input is float32, whatever a word is, and is multiplied by `gates`, (images, step),
+/// unless these are null.
+void convolve_tiles(const Kernels& kernels, const Convolution& convolution, const Plane& input,
+                    const float* gates, const Plane& output, Scratch& scratch, RowsDone done);
 
 }  // namespace san::packed

@@ -21,6 +21,7 @@ void linear(const Convolution& c, const float* x, float* y, int64_t pixels) {
 /// The channel rule (spec, section 1, up(x)) for `pixels` pixels.
 void match_channels(const float* x, int64_t from, float* y, int64_t to, int64_t pixels) {
   const int64_t x_step = filled(from), y_step = filled(to);
+  if (from == 2 * to && to % kBlock == 0) return float_kernels().halve(x, y, pixels * to);
   for (int64_t p = 0; p < pixels; ++p, x += x_step, y += y_step) {
     if (from >= to) {
       const int64_t group = from / to;
@@ -57,10 +58,18 @@ Plane Walk::plane(float* data, int64_t height, int64_t width, int64_t channels) 
   return {data, height, width, x_.images, filled(channels)};
 }
 
-Plane Walk::word_plane(float* data, int64_t height, int64_t width, int64_t channels) const {
-  const Plane plane{data, height, width, x_.images, filled(channels) / kernels_.channels_per_word};
+Plane Walk::input_plane(const Convolution& c, float* data, int64_t height, int64_t width,
+                        int64_t channels) const {
+  const Plane plane{data, height, width, x_.images, filled(channels) / of_input(c).channels_per_word};
   plane.clear_sides();
   return plane;
+}
+
+void Walk::run(const Convolution& c, const Plane& input, const Plane& output, RowsDone done) {
+  if (c.tile > 0)
+    convolve_tiles(kernels_, c, input, nullptr, output, tiles_, done);
+  else
+    convolve(kernels_, c, input, output, done);
 }
 
 Plane& Walk::start(int64_t height, int64_t width, int64_t images, int64_t channels) {
@@ -69,24 +78,30 @@ Plane& Walk::start(int64_t height, int64_t width, int64_t images, int64_t channe
   return x_;
 }
 
-void Walk::ado(const Gate& gate) {
+void Walk::ado(const Gate& gate, bool attended) {
   const int64_t h = x_.height, w = x_.width, c = channels_;
-  const Plane normal = word_plane(words_, h, w, c);
-  for (int64_t y = 0; y < h; ++y) kernels_.norm(x_.row(y), normal.row(y), row_of(x_, c));
+  const Plane normal = input_plane(gate.squeeze, words_, h, w, c);
+  for (int64_t y = 0; y < h; ++y)
+    of_input(gate.squeeze).norm(x_.row(y), normal.row(y), row_of(x_, c));
   const Plane squeezed = plane(other_, h, w, gate.hidden),
-              hidden = word_plane(more_words_, h, w, gate.hidden);
-  convolve(kernels_, gate.squeeze, normal, squeezed);
+              hidden = input_plane(gate.gate, more_words_, h, w, gate.hidden);
   const float* bias = gate.squeeze_bias.const_data_ptr<float>();
-  for (int64_t y = 0; y < h; ++y)
-    kernels_.act_norm(squeezed.row(y), bias, hidden.row(y), row_of(squeezed, gate.hidden));
+  run(gate.squeeze, normal, squeezed, [&](int64_t first, int64_t end) {
+    for (int64_t y = first; y < end; ++y)
+      of_input(gate.gate).act_norm(squeezed.row(y), bias, hidden.row(y), row_of(squeezed, gate.hidden));
+  });
   const Plane logits = plane(other_, h, w, c);
-  convolve(kernels_, gate.gate, hidden, logits);
   const float* gate_bias = gate.gate_bias.const_data_ptr<float>();
-  for (int64_t y = 0; y < h; ++y)
-    kernels_.ado(x_.row(y), logits.row(y), gate_bias, threshold_, x_.row(y), row_of(x_, c));
+  begin_sums(c);
+  run(gate.gate, hidden, logits, [&](int64_t first, int64_t end) {
+    for (int64_t y = first; y < end; ++y) {
+      kernels_.ado(x_.row(y), logits.row(y), gate_bias, threshold_, x_.row(y), row_of(x_, c));
+      if (attended) kernels_.sum(x_.row(y), sums_.numbers(0), row_of(x_, c));
+    }
+  });
 }
 
-void Walk::rpa(const Gate& gate) {
+void Walk::rpa(const Gate& gate, bool attended) {
   const int64_t h = x_.height, w = x_.width, c = channels_;
   const int64_t half_h = (h + 1) / 2, half_w = (w + 1) / 2, low_h = (half_h + 1) / 2,
                 low_w = (half_w + 1) / 2;
@@ -94,51 +109,58 @@ void Walk::rpa(const Gate& gate) {
   if (kernels_.channels_per_word == 1) {
     input.clear_sides();
   } else {
-    input = word_plane(words_, h, w, c);
+    input = input_plane(gate.squeeze, words_, h, w, c);
     for (int64_t y = 0; y < h; ++y) kernels_.pack(x_.row(y), input.row(y), row_of(x_, c));
   }
   const Plane squeezed = plane(other_, half_h, half_w, gate.hidden);
-  const Plane hidden = word_plane(more_words_, half_h, half_w, gate.hidden);
-  convolve(kernels_, gate.squeeze, input, squeezed);
+  const Plane hidden = input_plane(gate.gate, more_words_, half_h, half_w, gate.hidden);
   const float* bias = gate.squeeze_bias.const_data_ptr<float>();
-  for (int64_t y = 0; y < half_h; ++y)
-    kernels_.norm_act(squeezed.row(y), bias, hidden.row(y), row_of(squeezed, gate.hidden));
+  run(gate.squeeze, input, squeezed, [&](int64_t first, int64_t end) {
+    for (int64_t y = first; y < end; ++y)
+      kernels_.norm_act(squeezed.row(y), bias, hidden.row(y), row_of(squeezed, gate.hidden));
+  });
   const Plane logits = plane(other_, low_h, low_w, c), low = plane(words_, low_h, low_w, c);
-  convolve(kernels_, gate.gate, hidden, logits);
   const float* gate_bias = gate.gate_bias.const_data_ptr<float>();
-  for (int64_t y = 0; y < low_h; ++y)
-    kernels_.norm_sigmoid(logits.row(y), gate_bias, low.row(y), row_of(logits, c));
+  run(gate.gate, hidden, logits, [&](int64_t first, int64_t end) {
+    for (int64_t y = first; y < end; ++y)
+      kernels_.norm_sigmoid(logits.row(y), gate_bias, low.row(y), row_of(logits, c));
+  });
 
+  begin_sums(c);
   const int64_t place = x_.images * x_.step;
-  low_.resize(static_cast<size_t>(low_w * place));
+  float* mixed = low_.numbers(low_w * place);
   for (int64_t y = 0; y < h; ++y) {
     const auto rows = ops::bilinear_tap<float>(y, low_h, h);
-    kernels_.blend(rows.low_weight, low.row(rows.low), rows.high_weight, low.row(rows.high), low_.data(),
+    kernels_.blend(rows.low_weight, low.row(rows.low), rows.high_weight, low.row(rows.high), mixed,
                    low_w * place);
     for (int64_t i = 0; i < w; ++i) {
       const auto columns = ops::bilinear_tap<float>(i, low_w, w);
       float* x = x_.row(y) + i * place;
-      kernels_.gate(x, columns.low_weight, low_.data() + columns.low * place, columns.high_weight,
-                    low_.data() + columns.high * place, x, place);
+      kernels_.gate(x, columns.low_weight, mixed + columns.low * place, columns.high_weight,
+                    mixed + columns.high * place, x, place);
     }
+    if (attended) kernels_.sum(x_.row(y), sums_.numbers(0), row_of(x_, c));
   }
+}
+
+void Walk::begin_sums(int64_t channels) {
+  const int64_t count = x_.images * filled(channels);
+  std::fill_n(sums_.numbers(count), count, 0.0f);
 }
 
 const float* Walk::attention(const Block& block) {
   const int64_t n = x_.images;
-  sums_.assign(static_cast<size_t>(n * x_.step), 0.0f);
-  for (int64_t y = 0; y < x_.height; ++y) kernels_.sum(x_.row(y), sums_.data(), row_of(x_, channels_));
+  float *sums = sums_.numbers(0), *hidden = hidden_.numbers(n * block.squeeze.out),
+        *gates = gates_.numbers(n * block.excite.out);
   const float scale = 1.0f / static_cast<float>(x_.height * x_.width);
-  for (float& v : sums_) v *= scale;
-  hidden_.resize(static_cast<size_t>(n * block.squeeze.out));
-  gates_.resize(static_cast<size_t>(n * block.excite.out));
-  linear(block.squeeze, sums_.data(), hidden_.data(), n);
-  kernels_.leaky(hidden_.data(), block.squeeze_bias.const_data_ptr<float>(), hidden_.data(),
+  for (int64_t i = 0; i < n * x_.step; ++i) sums[i] *= scale;
+  linear(block.squeeze, sums, hidden, n);
+  kernels_.leaky(hidden, block.squeeze_bias.const_data_ptr<float>(), hidden,
                  {n, n, block.squeeze.out, block.squeeze.out});
-  linear(block.excite, hidden_.data(), gates_.data(), n);
-  kernels_.sigmoid(gates_.data(), block.excite_bias.const_data_ptr<float>(), gates_.data(),
+  linear(block.excite, hidden, gates, n);
+  kernels_.sigmoid(gates, block.excite_bias.const_data_ptr<float>(), gates,
                    {n, n, block.excite.out, block.excite.out});
-  return gates_.data();
+  return gates;
 }
 
 const float* Walk::skip_row(int64_t y, int64_t stride, bool up, int64_t out) {
@@ -146,38 +168,49 @@ const float* Walk::skip_row(int64_t y, int64_t stride, bool up, int64_t out) {
   const int64_t n = x_.images, from = x_.step * n, to = filled(out) * n;
   if (up) {
     const int64_t w = x_.width;
-    skip_.resize(static_cast<size_t>(w * stride * to));
-    if (y % stride != 0) return skip_.data();  // made for the row above
-    low_.resize(static_cast<size_t>(w * to));
-    match_channels(x_.row(y / stride), channels_, low_.data(), out, w * n);
-    for (int64_t i = 0; i < w * stride; ++i)
-      std::copy_n(low_.data() + i / stride * to, to, skip_.data() + i * to);
-    return skip_.data();
+    float* skip = skip_.numbers(w * stride * to);
+    if (y % stride != 0) return skip;  // made for the row above
+    float* low = low_.numbers(w * to);
+    match_channels(x_.row(y / stride), channels_, low, out, w * n);
+    for (int64_t i = 0; i < w * stride; ++i) std::copy_n(low + i / stride * to, to, skip + i * to);
+    return skip;
   }
   const int64_t w = x_.width / stride;
-  low_.assign(static_cast<size_t>(w * from), 0.0f);
+  float *low = low_.numbers(w * from), *skip = skip_.numbers(w * to);
+  std::fill_n(low, w * from, 0.0f);
   const float scale = 1.0f / static_cast<float>(stride * stride);
   for (int64_t a = 0; a < stride; ++a)
     for (int64_t i = 0; i < w * stride; ++i) {
       const float* x = x_.row(y * stride + a) + i * from;
-      float* sum = low_.data() + i / stride * from;
+      float* sum = low + i / stride * from;
       for (int64_t k = 0; k < from; ++k) sum[k] += x[k] * scale;
     }
-  skip_.resize(static_cast<size_t>(w * to));
-  match_channels(low_.data(), channels_, skip_.data(), out, w * n);
-  return skip_.data();
+  match_channels(low, channels_, skip, out, w * n);
+  return skip;
 }
 
-void Walk::block(const Block& block, int64_t stride, bool up, int64_t out) {
+void Walk::block(const Block& block, int64_t stride, bool up, int64_t out, bool attended) {
   const float* gates = attention(block);
   const int64_t h = x_.height, w = x_.width;
-  const Plane scaled = word_plane(words_, h, w, channels_);
-  for (int64_t y = 0; y < h; ++y) kernels_.scale(x_.row(y), gates, scaled.row(y), row_of(x_, channels_));
   const Plane next = plane(other_, up ? h * stride : h / stride, up ? w * stride : w / stride, out);
-  convolve(kernels_, block.convolution, scaled, next);
   const float* bias = block.bias.const_data_ptr<float>();
-  for (int64_t y = 0; y < next.height; ++y)
-    kernels_.block(next.row(y), bias, skip_row(y, stride, up, out), next.row(y), row_of(next, out));
+  const Row row = row_of(next, out);
+  begin_sums(out);
+  const auto done = [&](int64_t first, int64_t end) {
+    for (int64_t y = first; y < end; ++y) {
+      kernels_.block(next.row(y), bias, skip_row(y, stride, up, out), next.row(y), row);
+      if (attended) kernels_.sum(next.row(y), sums_.numbers(0), row);
+    }
+  };
+  if (block.convolution.tile > 0) {
+    x_.clear_sides();
+    convolve_tiles(kernels_, block.convolution, x_, gates, next, tiles_, done);
+  } else {
+    const Plane scaled = input_plane(block.convolution, words_, h, w, channels_);
+    for (int64_t y = 0; y < h; ++y)
+      kernels_.scale(x_.row(y), gates, scaled.row(y), row_of(x_, channels_));
+    convolve(kernels_, block.convolution, scaled, next, done);
+  }
   std::swap(x_.data, other_);
   x_ = {x_.data, next.height, next.width, next.images, next.step};
   channels_ = out;
@@ -186,20 +219,21 @@ void Walk::block(const Block& block, int64_t stride, bool up, int64_t out) {
 void Walk::generator_module(int m) {
   const profiling::Scope scope("generator", m);
   const Module& module = weights_.modules[m];
-  ado(module.ado);
+  ado(module.ado, /*attended=*/true);
   for (int b = 0; b < kBlocks; ++b)
-    block(module.blocks[b], b == 0 ? config_.strides[m] : 1, /*up=*/true, config_.widths[m + 1]);
-  rpa(module.rpa);
+    block(module.blocks[b], b == 0 ? config_.strides[m] : 1, /*up=*/true, config_.widths[m + 1],
+          /*attended=*/b < kBlocks - 1);
+  rpa(module.rpa, /*attended=*/false);
 }
 
 void Walk::reverser_module(int m) {
   const profiling::Scope scope("reverser", m);
   const Module& module = weights_.modules[m];
-  rpa(module.rpa);
+  rpa(module.rpa, /*attended=*/true);
   for (int b = kBlocks - 1; b >= 0; --b)
     block(module.blocks[b], b == 0 ? config_.strides[m] : 1, /*up=*/false,
-          config_.widths[b == 0 ? m : m + 1]);
-  ado(module.ado);
+          config_.widths[b == 0 ? m : m + 1], /*attended=*/b > 0);
+  ado(module.ado, /*attended=*/false);
 }
 
 }  // namespace san::packed

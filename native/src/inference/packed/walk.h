@@ -1,8 +1,6 @@
 // The modules of a network for images side by side, in the memory of one thread.
 #pragma once
 
-#include <vector>
-
 #include "inference/packed/plane.h"
 
 namespace san::packed {
@@ -29,10 +27,16 @@ class Walk {
     return {plane.row_pixels(), plane.images, plane.step, real};
   }
   Plane plane(float* data, int64_t height, int64_t width, int64_t channels) const;
-  Plane word_plane(float* data, int64_t height, int64_t width, int64_t channels) const;
-  void ado(const Gate& gate);
-  void rpa(const Gate& gate);
-  void block(const Block& block, int64_t stride, bool up, int64_t out);
+  /// Where a convolution's input is put: float32 for tiles, else words.
+  const Kernels& of_input(const Convolution& c) const { return c.tile > 0 ? float_kernels() : kernels_; }
+  Plane input_plane(const Convolution& c, float* data, int64_t height, int64_t width, int64_t channels) const;
+  void run(const Convolution& c, const Plane& input, const Plane& output, RowsDone done);
+  /// `attended`: a block follows, which needs the sums of the pixels.
+  void ado(const Gate& gate, bool attended);
+  void rpa(const Gate& gate, bool attended);
+  void block(const Block& block, int64_t stride, bool up, int64_t out, bool attended);
+  void begin_sums(int64_t channels);
+  /// The attention's gates for the image from the sums: (images, channels).
   const float* attention(const Block& block);
   /// Row `y` of the skip for a plane of `out` channels.
   const float* skip_row(int64_t y, int64_t stride, bool up, int64_t out);
@@ -45,7 +49,7 @@ class Walk {
   Plane x_;
   int64_t channels_ = 0;
   float threshold_;
-  std::vector<float> sums_, hidden_, gates_, skip_, low_;
+  Scratch tiles_, sums_, hidden_, gates_, skip_, low_;
 };
 
 }  // namespace san::packed

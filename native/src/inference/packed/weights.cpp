@@ -7,8 +7,9 @@ namespace {
 
 using at::Tensor;
 
-/// `taps` (taps, input channels, output channels) for kernels whose words hold `per_word` channels.
-Convolution arranged(Reach reach, const Tensor& taps, int64_t per_word, int64_t most_blocks) {
+/// `kernel` (taps, input channels, output channels) for kernels whose words hold `per_word` channels.
+Convolution arranged(Reach reach, int64_t tile, const Tensor& kernel, int64_t per_word, int64_t most_blocks) {
+  const Tensor taps = tile > 0 ? tile_weights(kernel, tile) : kernel;
   const int64_t count = taps.size(0), in = taps.size(1), out = filled(taps.size(2));
   const int64_t words = (in + per_word - 1) / per_word;
   Tensor all = at::zeros({count, words * per_word, out}, at::kFloat);
@@ -18,7 +19,7 @@ Convolution arranged(Reach reach, const Tensor& taps, int64_t per_word, int64_t 
   std::vector<Tensor> groups;
   for (int64_t first = 0; first < out; first += most_blocks * kBlock)
     groups.push_back(all.narrow(2, first, std::min(most_blocks * kBlock, out - first)).reshape({-1}));
-  return {reach, out, words, most_blocks, at::cat(groups)};
+  return {reach, tile, out, words, most_blocks, at::cat(groups)};
 }
 
 /// A bias with its filling.
@@ -28,12 +29,19 @@ Tensor filled_bias(const Tensor& bias) {
   return out;
 }
 
+/// Tiles for a convolution of float32 or words at `height`. Those of 4 x 4 round to about 1e-6 and are left to where
+/// no gate of ADO follows, whose threshold makes an image of it; one row has most of its taps outside.
+int64_t tile_for(int64_t height, bool gates_follow) {
+  if (!gates_follow && height >= 8 && height % 4 == 0) return 4;
+  return height >= 4 && height % 2 == 0 ? 2 : 0;
+}
+
 struct Layout {
   const Kernels& kernels;
   bool forward;
 
-  Convolution with(const Kernels& k, Reach reach, const Tensor& taps) const {
-    return arranged(reach, taps, k.channels_per_word, k.most_blocks);
+  Convolution with(const Kernels& k, Reach reach, const Tensor& taps, int64_t tile = 0) const {
+    return arranged(reach, tile, taps, k.channels_per_word, k.most_blocks);
   }
   Convolution in_float(Reach reach, const Tensor& taps) const { return with(float_kernels(), reach, taps); }
 
@@ -46,15 +54,16 @@ struct Layout {
 
   Convolution linear(const Tensor& weight) const { return in_float(Reach::point, weight.t().unsqueeze(0)); }
 
-  Gate gate(const GateParameters& p, Reach reach) const {
-    return {with(kernels, reach, ordinary(p.squeeze_weight)), with(kernels, reach, ordinary(p.gate_weight)),
-            filled_bias(p.squeeze_bias), filled_bias(p.gate_bias), p.squeeze_bias.size(0)};
+  Gate gate(const GateParameters& p, Reach reach, int64_t tile) const {
+    return {with(kernels, reach, ordinary(p.squeeze_weight), tile),
+            with(kernels, reach, ordinary(p.gate_weight), tile), filled_bias(p.squeeze_bias),
+            filled_bias(p.gate_bias), p.squeeze_bias.size(0)};
   }
 
-  Block block(const BlockParameters& p, int64_t stride) const {
+  Block block(const BlockParameters& p, int64_t stride, int64_t tile) const {
     const Reach reach = stride == 1 ? Reach::same : (forward ? Reach::up : Reach::down);
     const Tensor taps = forward ? transposed(p.kernel, stride == 1) : ordinary(p.kernel);
-    return {with(kernels, reach, taps),
+    return {with(kernels, reach, taps, stride == 1 ? tile : 0),
             linear(p.attention.squeeze_weight),
             linear(p.attention.excite_weight),
             filled_bias(p.bias),
@@ -84,11 +93,16 @@ Weights lay_out(Net net, const ModelConfig& config, const NetworkParameters& p, 
             filled_bias(p.latent.bias),
             filled_bias(p.image.bias),
             {}};
+  int64_t height = config.latent_size;
   for (int m = 0; m < kModules; ++m) {
+    const int64_t inner = height, outer = height * config.strides[m];
+    const bool last = net == Net::generator && m == kModules - 1 && kernels.channels_per_word == 1;
     for (int b = 0; b < kBlocks; ++b)
-      w.modules[m].blocks[b] = layout.block(p.modules[m].blocks[b], b == 0 ? config.strides[m] : 1);
-    w.modules[m].ado = layout.gate(p.modules[m].ado, Reach::same);
-    w.modules[m].rpa = layout.gate(p.modules[m].rpa, Reach::down);
+      w.modules[m].blocks[b] = layout.block(p.modules[m].blocks[b], b == 0 ? config.strides[m] : 1,
+                                            tile_for(outer, /*gates_follow=*/!last));
+    w.modules[m].ado = layout.gate(p.modules[m].ado, Reach::same, tile_for(inner, /*gates_follow=*/true));
+    w.modules[m].rpa = layout.gate(p.modules[m].rpa, Reach::down, 0);
+    height = outer;
   }
   return w;
 }
