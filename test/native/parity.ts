@@ -20,7 +20,9 @@ const IMAGES = 19;
 export interface Difference {
   /** In 8-bit levels, of images before rounding: half a level is rounding itself. */
   images: number;
-  /** The same on average: rounding alone makes a quarter. */
+  /** The share that is further than half a level and 1e-4 of an image's range. */
+  beyondRounding: number;
+  /** The mean: rounding alone makes a quarter. */
   meanOfImages: number;
   /** Of latents, whose standard deviation is about 1. */
   latents: number;
@@ -67,10 +69,12 @@ async function difference(options: ModelOptions, precision: InferencePrecision):
   });
   const values = floats(expected.generate);
   let images = 0;
+  let beyond = 0;
   let sum = 0;
   eachPixel((at, level) => {
     const apart = Math.abs(((values[at] ?? Number.NaN) + 1) * 127.5 - level);
     images = Math.max(images, apart);
+    if (!(apart <= 0.5 + 1e-4 * 127.5)) beyond++;
     sum += apart;
   });
   const latents = (await network.reverse({ images: drawn })).data.reduce(
@@ -78,7 +82,12 @@ async function difference(options: ModelOptions, precision: InferencePrecision):
     0,
   );
   await network.dispose();
-  return { images, meanOfImages: sum / values.length, latents };
+  return {
+    images,
+    beyondRounding: beyond / values.length,
+    meanOfImages: sum / values.length,
+    latents,
+  };
 }
 
 const floats = ({ data }: NativeTensor) => new Float32Array(data.slice().buffer);

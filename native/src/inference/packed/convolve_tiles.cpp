@@ -1,5 +1,5 @@
-// Winograd's convolution: transforms of so many tiles that their products read weights rarely and find their input in
-// a near cache.
+// Winograd's convolution: transforms of so many tiles that their products read weights rarely and find their
+// input in a near cache.
 #include <ATen/ATen.h>
 
 #include <cmath>
@@ -59,7 +59,9 @@ class Tiles {
     const int64_t tiles = rows * columns * out_.images, place = in_.images * in_.step,
                   out_place = out_.images * out_.step, kind = c_.tile / 4;
     for (int64_t r = 0; r < rows; ++r) {
-      TilesIn t{{}, columns, in_.images, in_.step, gates_, words_ + r * columns * in_.images * pixel_words_,
+      TilesIn t{{},           columns,
+                in_.images,   in_.step,
+                gates_,       words_ + r * columns * in_.images * pixel_words_,
                 pixel_words_, tiles * pixel_words_};
       for (int64_t i = 0; i < c_.tile + 2; ++i) {
         const int64_t row = (y + r) * c_.tile + i - 1;
@@ -67,19 +69,16 @@ class Tiles {
       }
       kernels_.tiles_in[kind](t);
     }
-    const float* weights = static_cast<const float*>(c_.weights.const_data_ptr());
-    const int64_t blocks = c_.out / kBlock;
-    for (int64_t p = 0; p < c_.points(); ++p)
-      for (int64_t b = 0; b < blocks; b += c_.blocks) {
-        const Tap tap{0, p * c_.words, c_.words};
-        const Run run{words_ + p * tiles * pixel_words_, pixel_words_,
-                      sums_ + p * tiles * out_.step + b * kBlock, out_.step, tiles};
-        kernels_.convolve(&tap, 1, weights + b * kBlock * c_.points() * c_.words,
-                          std::min(c_.blocks, blocks - b), run);
-      }
+    kernels_.products({c_.points(), tiles, c_.words, c_.out / kBlock, words_,
+                       static_cast<const float*>(c_.weights.const_data_ptr()), sums_, pixel_words_,
+                       out_.step});
     for (int64_t r = 0; r < rows; ++r) {
-      TilesOut t{sums_ + r * columns * out_.images * out_.step, tiles * out_.step, columns, out_.images,
-                 out_.step, {}};
+      TilesOut t{sums_ + r * columns * out_.images * out_.step,
+                 tiles * out_.step,
+                 columns,
+                 out_.images,
+                 out_.step,
+                 {}};
       for (int64_t i = 0; i < c_.tile; ++i)
         t.rows[i] = out_.row((y + r) * c_.tile + i) + x * c_.tile * out_place;
       kernels_.tiles_out[kind](t);
@@ -94,8 +93,8 @@ class Tiles {
   float *words_, *sums_;
 };
 
-/// G of tiles.h, (tile + 2, 3), without the point of infinity: rows 1, p, p^2 over the product of p's distances from
-/// the other points.
+/// G of tiles.h, (tile + 2, 3), without the point of infinity: rows 1, p, p^2 over the product of p's
+/// distances from the other points.
 at::Tensor kernel_transform(int64_t tile) {
   constexpr double a = kPointA, b = kPointB;
   const std::vector<double> points =
@@ -126,7 +125,9 @@ at::Tensor tile_weights(const at::Tensor& taps, int64_t tile) {
   const int64_t points = (tile + 2) * (tile + 2);
   // (P P, 9): the transform of both axes at once.
   const at::Tensor both = at::kron(g, g);
-  return at::mm(both, taps.to(at::kDouble).flatten(1)).to(at::kFloat).view({points, taps.size(1), taps.size(2)});
+  return at::mm(both, taps.to(at::kDouble).flatten(1))
+      .to(at::kFloat)
+      .view({points, taps.size(1), taps.size(2)});
 }
 
 }  // namespace san::packed

@@ -63,6 +63,7 @@ void tile_of(int64_t pixels, const Tap* taps, int64_t count, const float* weight
 template <int B>
 void convolve_blocks(const Tap* taps, int64_t count, const float* weights, Run run) {
   constexpr int64_t most = kTile<B>;
+  if (run.pixels <= most) return tile_of<most, B>(run.pixels, taps, count, weights, run);
   // Tiles of about one size: a small one costs nearly as much as a large one.
   for (int64_t tiles = (run.pixels + most - 1) / most; tiles > 0; --tiles) {
     const int64_t pixels = (run.pixels + tiles - 1) / tiles;
@@ -80,31 +81,80 @@ void convolve(const Tap* taps, int64_t count, const float* weights, int64_t bloc
   convolve_blocks<1>(taps, count, weights, run);
 }
 
+template <int B>
+void points_of(const Products& p, const float* words, const float* weights, float* sums) {
+  const int64_t most = kTile<B>, tiles = (p.pixels + most - 1) / most, size = (p.pixels + tiles - 1) / tiles;
+  for (int64_t first = 0; first < p.pixels; first += size) {
+    const Tap tap{0, 0, p.words};
+    const int64_t pixels = p.pixels - first < size ? p.pixels - first : size;
+    tile_of<most, B>(
+        pixels, &tap, 1, weights,
+        {words + first * p.word_step, p.word_step, sums + first * p.sum_step, p.sum_step, pixels});
+  }
+}
+
+void products(const Products& p) {
+  constexpr int64_t most = kLanes == 16 ? 2 : 1;
+  const int64_t group = p.points * p.words * kBlock;
+  for (int64_t i = 0; i < p.points; ++i) {
+    const float* words = p.inputs + i * p.pixels * p.word_step;
+    float* sums = p.sums + i * p.pixels * p.sum_step;
+    for (int64_t b = 0; b < p.blocks; b += most) {
+      const int64_t blocks = p.blocks - b < most ? p.blocks - b : most;
+      const float* weights = p.weights + b * group + i * p.words * blocks * kBlock;
+      if constexpr (most == 2) {
+        if (blocks == 2) {
+          points_of<2>(p, words, weights, sums + b * kBlock);
+          continue;
+        }
+      }
+      points_of<1>(p, words, weights, sums + b * kBlock);
+    }
+  }
+}
+
 // ---- rows of pixels
 
-/// use(pixel's place, 1 / sqrt(mean of value(place, i)^2 + epsilon)) for each pixel. Roots are taken together.
+/// As each_norm, for kLanes pixels or, unless `all`, `count` of them from `first` on.
+template <bool all, typename F, typename G>
+[[gnu::always_inline]] inline void lanes_norm(const Row& row, int64_t first, int64_t count, const F& value,
+                                              const G& use) {
+  const float scale = 1.0f / static_cast<float>(row.real);
+  Vector squares[kLanes];
+#pragma GCC unroll 16
+  for (int64_t p = 0; p < kLanes; ++p) {
+    squares[p] = Vector{};
+    if (!all && p >= count) continue;
+    const int64_t at = (first + p) * row.channels;
+    for (int64_t i = 0; i < row.channels; i += kLanes) {
+      const Vector v = value(at, i);
+      squares[p] += v * v;
+    }
+  }
+  float norms[kLanes];
+  store(norms, sums_of(squares));
+#pragma omp simd
+  for (int64_t p = 0; p < kLanes; ++p)
+    norms[p] = 1.0f / __builtin_sqrtf(norms[p] * scale + static_cast<float>(ops::kNormEpsilon));
+  for (int64_t p = 0; p < (all ? kLanes : count); ++p) use((first + p) * row.channels, norms[p]);
+}
+
+/// use(pixel's place, 1 / sqrt(mean of value(place, i)^2 + epsilon)) for each pixel. Roots are taken
+/// together.
+template <typename F, typename G>
+[[gnu::always_inline]] inline void norms_of(const Row& row, const F& value, const G& use) {
+  int64_t first = 0;
+  for (; first + kLanes <= row.pixels; first += kLanes) lanes_norm<true>(row, first, kLanes, value, use);
+  if (first < row.pixels) lanes_norm<false>(row, first, row.pixels - first, value, use);
+}
+
 template <typename F, typename G>
 inline void each_norm(const Row& row, const F& value, const G& use) {
-  const float scale = 1.0f / static_cast<float>(row.real);
-  for (int64_t first = 0; first < row.pixels; first += kLanes) {
-    const int64_t count = row.pixels - first < kLanes ? row.pixels - first : kLanes;
-    Vector squares[kLanes] = {};
-    for (int64_t p = 0; p < count; ++p) {
-      const int64_t at = (first + p) * row.channels;
-      Vector s = {};
-      for (int64_t i = 0; i < row.channels; i += kLanes) {
-        const Vector v = value(at, i);
-        s += v * v;
-      }
-      squares[p] = s;
-    }
-    float norms[kLanes];
-    store(norms, sums_of(squares));
-#pragma omp simd
-    for (int64_t p = 0; p < kLanes; ++p)
-      norms[p] = 1.0f / __builtin_sqrtf(norms[p] * scale + static_cast<float>(ops::kNormEpsilon));
-    for (int64_t p = 0; p < count; ++p) use((first + p) * row.channels, norms[p]);
-  }
+  // One vector of channels is what the largest planes have: its loops vanish.
+  if (row.channels == kLanes)
+    norms_of({row.pixels, row.images, kLanes, row.real}, value, use);
+  else
+    norms_of(row, value, use);
 }
 
 template <typename F>
@@ -244,6 +294,7 @@ extern const Kernels SAN_TABLE;
 const Kernels SAN_TABLE = {.channels_per_word = kPerWord,
                            .most_blocks = kLanes == 16 ? 2 : 1,
                            .convolve = convolve,
+                           .products = products,
                            .tiles_in = {tiles_in<2>, tiles_in<4>},
                            .tiles_out = {tiles_out<2>, tiles_out<4>},
                            .pack = pack,

@@ -50,7 +50,9 @@ struct Kernels {
 
   /// output[pixel] = sum over taps and words of input x weight, for `blocks` blocks of output channels.
   void (*convolve)(const Tap* taps, int64_t count, const float* weights, int64_t blocks, const Run& run);
-  /// Winograd's transforms for tiles of 2 x 2 and 4 x 4 pixels, before and after the products.
+  /// The products of Winograd's convolution.
+  void (*products)(const Products& products);
+  /// Its transforms for tiles of 2 x 2 and 4 x 4 pixels, before and after the products.
   void (*tiles_in[2])(const TilesIn& tiles);
   void (*tiles_out[2])(const TilesOut& tiles);
   /// Copies pixels as words.

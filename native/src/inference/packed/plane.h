@@ -45,7 +45,8 @@ class Scratch {
   at::Tensor memory_;
 };
 
-/// Told of rows of the output, first ... end - 1, once they are there: in order, while they are in a near cache.
+/// Told of rows of the output, first ... end - 1, once they are there: in order, while they are in a near
+/// cache.
 using RowsDone = c10::function_ref<void(int64_t first, int64_t end)>;
 
 /// output = convolution of input, whose sides must be clear unless it is a Reach::point. Not for tiles.

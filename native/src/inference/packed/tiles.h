@@ -1,6 +1,6 @@
-// A 3x3 convolution at stride 1 by Winograd's minimal filtering: a tile of T x T output pixels from its (T + 2)^2
-// input pixels takes one product per point, (T + 2)^2 in all, in the place of 9 T^2. Y = A' ((G g G') * (B' d B)) A
-// with the matrices of Cook and Toom for the points below and infinity; G is in weights.cpp.
+// A 3x3 convolution at stride 1 by Winograd's minimal filtering: a tile of T x T output pixels from its (T +
+// 2)^2 input pixels takes one product per point, (T + 2)^2 in all, in the place of 9 T^2. Y = A' ((G g G') *
+// (B' d B)) A with the matrices of Cook and Toom for the points below and infinity; G is in weights.cpp.
 #pragma once
 
 #include "inference/packed/vector.h"
@@ -80,7 +80,6 @@ template <int T, typename F>
 
 template <int T, bool gated>
 void tiles_in_as(const TilesIn& t) {
-  constexpr int P = T + 2;
   for (int64_t column = 0; column < t.columns; ++column)
     for (int64_t n = 0; n < t.images; ++n) {
       const int64_t at = (column * T * t.images + n) * t.step, next = t.images * t.step;
@@ -96,7 +95,6 @@ void tiles_in_as(const TilesIn& t) {
             words, c, t.point_words);
       }
     }
-  static_assert(P <= kMostPoints);
 }
 
 template <int T>

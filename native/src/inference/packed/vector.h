@@ -32,13 +32,17 @@ inline Vector pair_sums(Vector a, Vector b) {
   return __builtin_shuffle(a, b, even) + __builtin_shuffle(a, b, odd);
 }
 
-/// Lane i is the sum of v[i]'s lanes. v is overwritten.
-inline Vector sums_of(Vector* v) {
-#pragma GCC unroll 4
-  for (int64_t half = kLanes / 2; half > 0; half /= 2)
+/// Lane i is the sum of v[i]'s lanes, for Count = kLanes vectors.
+template <int Count = kLanes>
+[[gnu::always_inline]] inline Vector sums_of(const Vector* v) {
+  if constexpr (Count == 1) {
+    return v[0];
+  } else {
+    Vector pairs[Count / 2];
 #pragma GCC unroll 8
-    for (int64_t i = 0; i < half; ++i) v[i] = pair_sums(v[2 * i], v[2 * i + 1]);
-  return v[0];
+    for (int i = 0; i < Count / 2; ++i) pairs[i] = pair_sums(v[2 * i], v[2 * i + 1]);
+    return sums_of<Count / 2>(pairs);
+  }
 }
 
 #if defined(SAN_BFLOAT16)

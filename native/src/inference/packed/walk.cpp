@@ -81,8 +81,7 @@ Plane& Walk::start(int64_t height, int64_t width, int64_t images, int64_t channe
 void Walk::ado(const Gate& gate, bool attended) {
   const int64_t h = x_.height, w = x_.width, c = channels_;
   const Plane normal = input_plane(gate.squeeze, words_, h, w, c);
-  for (int64_t y = 0; y < h; ++y)
-    of_input(gate.squeeze).norm(x_.row(y), normal.row(y), row_of(x_, c));
+  for (int64_t y = 0; y < h; ++y) of_input(gate.squeeze).norm(x_.row(y), normal.row(y), row_of(x_, c));
   const Plane squeezed = plane(other_, h, w, gate.hidden),
               hidden = input_plane(gate.gate, more_words_, h, w, gate.hidden);
   const float* bias = gate.squeeze_bias.const_data_ptr<float>();
@@ -170,8 +169,12 @@ const float* Walk::skip_row(int64_t y, int64_t stride, bool up, int64_t out) {
     const int64_t w = x_.width;
     float* skip = skip_.numbers(w * stride * to);
     if (y % stride != 0) return skip;  // made for the row above
-    float* low = low_.numbers(w * to);
-    match_channels(x_.row(y / stride), channels_, low, out, w * n);
+    const float* low = x_.row(y / stride);
+    if (out != channels_) {
+      float* matched = low_.numbers(w * to);
+      match_channels(low, channels_, matched, out, w * n);
+      low = matched;
+    }
     for (int64_t i = 0; i < w * stride; ++i) std::copy_n(low + i / stride * to, to, skip + i * to);
     return skip;
   }
@@ -207,8 +210,7 @@ void Walk::block(const Block& block, int64_t stride, bool up, int64_t out, bool 
     convolve_tiles(kernels_, block.convolution, x_, gates, next, tiles_, done);
   } else {
     const Plane scaled = input_plane(block.convolution, words_, h, w, channels_);
-    for (int64_t y = 0; y < h; ++y)
-      kernels_.scale(x_.row(y), gates, scaled.row(y), row_of(x_, channels_));
+    for (int64_t y = 0; y < h; ++y) kernels_.scale(x_.row(y), gates, scaled.row(y), row_of(x_, channels_));
     convolve(kernels_, block.convolution, scaled, next, done);
   }
   std::swap(x_.data, other_);
@@ -231,8 +233,8 @@ void Walk::reverser_module(int m) {
   const Module& module = weights_.modules[m];
   rpa(module.rpa, /*attended=*/true);
   for (int b = kBlocks - 1; b >= 0; --b)
-    block(module.blocks[b], b == 0 ? config_.strides[m] : 1, /*up=*/false,
-          config_.widths[b == 0 ? m : m + 1], /*attended=*/b > 0);
+    block(module.blocks[b], b == 0 ? config_.strides[m] : 1, /*up=*/false, config_.widths[b == 0 ? m : m + 1],
+          /*attended=*/b > 0);
   ado(module.ado, /*attended=*/false);
 }
 

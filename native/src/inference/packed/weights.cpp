@@ -29,8 +29,9 @@ Tensor filled_bias(const Tensor& bias) {
   return out;
 }
 
-/// Tiles for a convolution of float32 or words at `height`. Those of 4 x 4 round to about 1e-6 and are left to where
-/// no gate of ADO follows, whose threshold makes an image of it; one row has most of its taps outside.
+/// Tiles for a convolution of float32 or words at `height`. Those of 4 x 4 round to about 1e-6 and are left
+/// to where no gate of ADO follows, whose threshold makes an image of it; one row has most of its taps
+/// outside.
 int64_t tile_for(int64_t height, bool gates_follow) {
   if (!gates_follow && height >= 8 && height % 4 == 0) return 4;
   return height >= 4 && height % 2 == 0 ? 2 : 0;

@@ -27,8 +27,8 @@ inline int64_t filled(int64_t channels) { return (channels + kBlock - 1) / kBloc
 /// Weights (group of output blocks, tap, word of input channels, output channel of the group).
 struct Convolution {
   Reach reach;
-  /// Height and width of the tiles of a convolution by Winograd's method (tiles.h), 2 or 4: taps are its points.
-  /// 0 where products are added up tap by tap.
+  /// Height and width of the tiles of a convolution by Winograd's method (tiles.h), 2 or 4: taps are its
+  /// points. 0 where products are added up tap by tap.
   int64_t tile;
   /// Output channels in memory.
   int64_t out;
@@ -41,7 +41,8 @@ struct Convolution {
   int64_t taps() const { return tile > 0 ? points() : (reach == Reach::point ? 1 : 9); }
 };
 
-/// A 3x3 kernel (9, in, out) float32 as the weights of a tile's points (points, in, out), computed in float64.
+/// A 3x3 kernel (9, in, out) float32 as the weights of a tile's points (points, in, out), computed in
+/// float64.
 at::Tensor tile_weights(const at::Tensor& taps, int64_t tile);
 
 struct Gate {

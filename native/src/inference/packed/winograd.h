@@ -5,8 +5,8 @@
 
 namespace san::packed {
 
-/// The points of tiles of 4 x 4 are 0, +-a, +-b and infinity. Of those that float32 holds exactly with their squares,
-/// these lose least: about 4 units in the last place more than sums in order.
+/// The points of tiles of 4 x 4 are 0, +-a, +-b and infinity. Of those that float32 holds exactly with their
+/// squares, these lose least: about 4 units in the last place more than sums in order.
 inline constexpr double kPointA = 0.625, kPointB = 1.5;
 /// Most points along one axis.
 inline constexpr int kMostPoints = 6;
@@ -21,6 +21,15 @@ struct TilesIn {
   /// Point p of tile i at words + p point_words + i pixel_words.
   float* words;
   int64_t pixel_words, point_words;
+};
+
+/// sums[point][tile] = inputs[point][tile] times the point's weights, laid out as a Convolution's.
+struct Products {
+  int64_t points, pixels, words, blocks;
+  const float *inputs, *weights;
+  float* sums;
+  /// From tile to tile, in words and numbers.
+  int64_t word_step, sum_step;
 };
 
 /// The same tiles' output.
