@@ -64,6 +64,8 @@ export interface ModelOptions {
   attentionRatio: number;
 }
 
+/** R's term under repulsion: see the configuration's key of this name. */
+export type RepulsionForm = 'hinge' | 'exponential';
 export type Estimator = 'normal' | 'sliced' | 'sinkhorn' | 'dual';
 export type Pairing = 'cycle' | 'assigned' | 'random';
 
@@ -75,6 +77,8 @@ export interface LossOptions {
   pairing: Pairing;
   wGD: number;
   wGI: number;
+  /** Weights of LGI at full resolution, at half of it, and so on; 1 to 10 numbers from 0 on, such as [0.1, 0, 1]. */
+  lgiScales: number[];
   /** Weight of LRZ; without effect while repulsionWeight > 0. */
   wRZ: number;
   wRX: number;
@@ -82,6 +86,7 @@ export interface LossOptions {
   /** 0 turns repulsion off. */
   repulsionWeight: number;
   repulsionMargin: number;
+  repulsionForm: RepulsionForm;
   /** 0 turns the gradient penalty off. */
   penaltyWeight: number;
   /** The penalty is taken every so many steps, scaled by the same number. */

@@ -23,6 +23,7 @@ const RULES: readonly Rule[] = [
   warmupWithinRun,
   decayingRate,
   warmupOfRepulsion,
+  marginOfForm,
   extractorForFeatures,
   sizeForDistance,
   measuredNames,
@@ -71,6 +72,14 @@ function warmupOfRepulsion({ repulsionWarmup, repulsionWeight }: Config): Confli
   return {
     field: 'repulsionWarmup',
     message: `repulsionWarmup = ${repulsionWarmup} has nothing to raise, since repulsionWeight = 0: set both or neither`,
+  };
+}
+
+function marginOfForm({ repulsionForm, repulsionMargin }: Config): Conflict | undefined {
+  if (repulsionForm === 'hinge' || repulsionMargin > 0) return undefined;
+  return {
+    field: 'repulsionMargin',
+    message: `repulsionMargin = 0 does not go with repulsionForm = ${repulsionForm}, which fades out over margins: raise it`,
   };
 }
 

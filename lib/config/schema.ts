@@ -141,6 +141,15 @@ const lossKeys = {
     .describe('Which latent meets which real image in LGI'),
   wGD: weight(0.3).describe('Weight of LGD, the distance of R(G(Z)) from the prior, in the loss of G'),
   wGI: weight(1).describe('Weight of LGI, the squared error of paired images, in the loss of G'),
+  lgiScales: z
+    .array(real(0, 1e6))
+    .min(1)
+    .max(10)
+    .default([1])
+    .describe(
+      'Weights of LGI at full resolution, half of it, and so on; more of it on coarse scales blurs less',
+    )
+    .meta({ expected: 'a list of numbers such as 0.1,0,1' }),
   wRZ: weight(1).describe('Weight of LRZ in the loss of R; without effect under repulsion'),
   wRX: weight(1).describe('Weight of LRX, the distance of R(X) from the prior, in the loss of R'),
   wLZ: weight(0).describe('Weight of LLZ, the squared error of R(G(Z)) against Z, in both losses'),
@@ -148,6 +157,10 @@ const lossKeys = {
     'Weight of R driving generated latents off the prior; 0 turns it off',
   ),
   repulsionMargin: real(0, 1e6).default(1).describe('Distance at which repulsion ends'),
+  repulsionForm: z
+    .enum(['hinge', 'exponential'])
+    .default('hinge')
+    .describe('Whether repulsion ends at the margin, or fades out over margins of distance'),
   penaltyWeight: weight(0).describe('Weight of the gradient penalty on R; 0 turns it off'),
   penaltyEvery: whole(1, 65536).default(1).describe('Steps between two gradient penalties'),
   sinkhornEpsilon: real(1e-6, 1e6).default(0.05).describe('Entropic blur of the sinkhorn estimator'),

@@ -65,11 +65,16 @@ void LossConfig::validate() const {
   check_count(projections, "projections");
   check_weight(w_gd, "wGD");
   check_weight(w_gi, "wGI");
+  check(!lgi_scales.empty(), "lgiScales", "is empty; it must hold a weight for full resolution at least");
+  for (const double weight : lgi_scales) check_weight(weight, "lgiScales");
   check_weight(w_rz, "wRZ");
   check_weight(w_rx, "wRX");
   check_weight(w_lz, "wLZ");
   check_weight(repulsion_weight, "repulsionWeight");
   check_weight(repulsion_margin, "repulsionMargin");
+  if (repulsion_form == RepulsionForm::exponential)
+    check(repulsion_margin > 0, "repulsionMargin",
+          "is 0; under repulsionForm exponential it must be above 0");
   check_weight(penalty_weight, "penaltyWeight");
   check_count(penalty_every, "penaltyEvery");
   check(sinkhorn_epsilon > 0 && std::isfinite(sinkhorn_epsilon), "sinkhornEpsilon",

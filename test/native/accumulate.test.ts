@@ -20,6 +20,8 @@ const variants: [string, Partial<LossOptions>][] = [
   ['penalty', { penaltyWeight: 1, penaltyEvery: 2 }],
   ['weights of its own for R, with LLZ', { repulsionWeight: 0, wRZ: 0.7, wLZ: 0.4 }],
   ['repulsion that has ended', { repulsionMargin: 0 }],
+  ['repulsion that fades out', { repulsionForm: 'exponential', repulsionWeight: 1 }],
+  ['LGI at several scales', { lgiScales: [0.1, 0, 1] }],
 ];
 
 async function trained(changes: Partial<TrainerOptions>, steps = 3) {

@@ -3,6 +3,7 @@
 
 #include <array>
 #include <cstdint>
+#include <vector>
 
 namespace san {
 
@@ -38,6 +39,11 @@ enum class Estimator { normal, sliced, sinkhorn, dual };
 /// Which latent meets which image in LGI (spec, section 2).
 enum class Pairing { cycle, assigned, random };
 
+/// What takes the place of wRZ * LRZ in R's loss under repulsion, with weight w and margin m (spec, section
+/// 2): `hinge` w max(0, m - LRZ); `exponential` w m exp(-LRZ / m), which has the hinge's value and slope at 0
+/// and fades out instead of ending (as in Daniel and Tamar 2021, Soft-IntroVAE).
+enum class RepulsionForm { hinge, exponential };
+
 /// Weights and settings of the losses (spec, section 2).
 struct LossConfig {
   Estimator estimator = Estimator::normal;
@@ -45,12 +51,15 @@ struct LossConfig {
   Pairing pairing = Pairing::cycle;
   double w_gd = 0.3;
   double w_gi = 1;
+  /// Weights of LGI at full resolution, at half of it, and so on.
+  std::vector<double> lgi_scales = {1};
   double w_rz = 1;
   double w_rx = 1;
   double w_lz = 0;
   /// 0 turns repulsion off; otherwise it takes the place of w_rz.
   double repulsion_weight = 0.3;
   double repulsion_margin = 1;
+  RepulsionForm repulsion_form = RepulsionForm::hinge;
   /// 0 turns the gradient penalty off.
   double penalty_weight = 0;
   int64_t penalty_every = 1;

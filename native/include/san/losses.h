@@ -3,6 +3,8 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <vector>
+
 #include "san/config.h"
 #include "san/network.h"
 
@@ -27,6 +29,10 @@ at::Tensor wasserstein_distance(const LossConfig& config, const at::Tensor& a, c
 
 /// The permutation p that minimises sum_i ||rows_i - columns_p(i)||^2, as int64 indices (B). No gradient.
 at::Tensor optimal_assignment(const at::Tensor& rows, const at::Tensor& columns);
+
+/// LGI: the sum over s of scales[s] * MSE of the two after s halvings, each of which averages squares of 2 x
+/// 2 pixels, cut at an odd edge. Both (B, C, S, S); a scalar, differentiable in both.
+at::Tensor image_error(const at::Tensor& a, const at::Tensor& b, const std::vector<double>& scales);
 
 /// mean((||d<R(h), u>/dh|| - 1)^2) at h = e X + (1 - e) fake; no gradient into `fake`.
 /// e: (B, 1, 1, 1) in [0, 1]; u: (B, D) unit rows. Differentiable in R's parameters.

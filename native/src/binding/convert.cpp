@@ -56,6 +56,9 @@ ModelConfig read_model(Options options) {
   return c;
 }
 
+/// Of LGI; halving a size once more than this leaves no image.
+constexpr size_t kMostScales = 10;
+
 LossConfig read_loss(Options options) {
   LossConfig c;
   c.estimator = options.one_of<Estimator>("estimator", {{"normal", Estimator::normal},
@@ -67,11 +70,14 @@ LossConfig read_loss(Options options) {
   c.projections = options.integer("projections", 1, kLargestInteger);
   c.w_gd = options.number("wGD");
   c.w_gi = options.number("wGI");
+  c.lgi_scales = options.numbers("lgiScales", 1, kMostScales);
   c.w_rz = options.number("wRZ");
   c.w_rx = options.number("wRX");
   c.w_lz = options.number("wLZ");
   c.repulsion_weight = options.number("repulsionWeight");
   c.repulsion_margin = options.number("repulsionMargin");
+  c.repulsion_form = options.one_of<RepulsionForm>(
+      "repulsionForm", {{"hinge", RepulsionForm::hinge}, {"exponential", RepulsionForm::exponential}});
   c.penalty_weight = options.number("penaltyWeight");
   c.penalty_every = options.integer("penaltyEvery", 1, kLargestInteger);
   c.sinkhorn_epsilon = options.number("sinkhornEpsilon");

@@ -84,7 +84,7 @@ std::string Options::path(const char* key) {
   return found;
 }
 
-std::vector<int64_t> Options::integers(const char* key, size_t low_count, size_t high_count) {
+Napi::Array Options::array(const char* key, size_t low_count, size_t high_count) {
   const Napi::Value found = value(key);
   if (!found.IsArray()) fail(key, "must be an array, not " + kind_of(found));
   const Napi::Array array = found.As<Napi::Array>();
@@ -92,6 +92,11 @@ std::vector<int64_t> Options::integers(const char* key, size_t low_count, size_t
     fail(key, "has " + std::to_string(array.Length()) + " entries; it must have " +
                   std::to_string(low_count) +
                   (low_count == high_count ? "" : " to " + std::to_string(high_count)));
+  return array;
+}
+
+std::vector<int64_t> Options::integers(const char* key, size_t low_count, size_t high_count) {
+  const Napi::Array array = this->array(key, low_count, high_count);
   std::vector<int64_t> out;
   for (uint32_t i = 0; i < array.Length(); ++i) {
     const Napi::Value entry = array.Get(i);
@@ -99,6 +104,17 @@ std::vector<int64_t> Options::integers(const char* key, size_t low_count, size_t
     if (!entry.IsNumber() || !is_integer(entry.As<Napi::Number>().DoubleValue(), 0, kLargest))
       fail(key, "must hold non-negative integers; entry " + std::to_string(i) + " is not one");
     out.push_back(entry.As<Napi::Number>().Int64Value());
+  }
+  return out;
+}
+
+std::vector<double> Options::numbers(const char* key, size_t low_count, size_t high_count) {
+  const Napi::Array array = this->array(key, low_count, high_count);
+  std::vector<double> out;
+  for (uint32_t i = 0; i < array.Length(); ++i) {
+    const Napi::Value entry = array.Get(i);
+    if (!entry.IsNumber()) fail(key, "must hold numbers; entry " + std::to_string(i) + " is not one");
+    out.push_back(entry.As<Napi::Number>().DoubleValue());
   }
   return out;
 }

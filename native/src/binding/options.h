@@ -32,6 +32,7 @@ class Options {
   /// A string that can be the path of a file.
   std::string path(const char* key);
   std::vector<int64_t> integers(const char* key, size_t low_count, size_t high_count);
+  std::vector<double> numbers(const char* key, size_t low_count, size_t high_count);
   /// A Float64Array of `count` entries.
   std::vector<double> doubles(const char* key, size_t count);
   Options object(const char* key);
@@ -53,6 +54,8 @@ class Options {
   [[noreturn]] void fail(const char* key, const std::string& message) const;
 
  private:
+  Napi::Array array(const char* key, size_t low_count, size_t high_count);
+
   Napi::Object object_;
   std::string path_;
   std::set<std::string> read_;

@@ -82,8 +82,6 @@ void fill_missing(Gradients& gradients, const Gradients& leaves) {
     if (!gradients[i].defined()) gradients[i] = at::zeros_like(leaves[i]);
 }
 
-Tensor mean_square(const Tensor& a, const Tensor& b) { return (a - b).square().mean(); }
-
 /// R has two sets of leaves, so that one backward pass keeps its gradients through R(G(Z)) apart, which enter
 /// its loss with another weight than G's.
 struct Networks {
@@ -98,20 +96,27 @@ struct FakeShare {
   /// the ratio.
   bool proportional = true;
   double factor = 1;
-  /// Where reading the distance would wait for a device: a scalar there, false when the weight is 0 after
-  /// all.
-  Tensor within;
+  /// Where reading the distance would wait for a device: a scalar there that the weight is to be multiplied
+  /// by.
+  Tensor strength;
 };
+
+/// -1 / weight times the derivative of R's repulsion in the distance, a float64 scalar.
+Tensor repulsion_strength(const LossConfig& loss, const Tensor& lgd) {
+  const Tensor distance = lgd.detach().to(at::kDouble);
+  if (loss.repulsion_form == RepulsionForm::exponential) return (distance / -loss.repulsion_margin).exp();
+  return (distance < loss.repulsion_margin).to(at::kDouble);
+}
 
 FakeShare fake_share(const LossConfig& loss, const Tensor& lgd, bool deferred) {
   FakeShare share{loss.w_rz, true, 1, {}};
   if (loss.repulsion_weight > 0) {
     share.w_rz = -loss.repulsion_weight;
-    const Tensor within = lgd.detach().to(at::kDouble) < loss.repulsion_margin;
+    const Tensor strength = repulsion_strength(loss, lgd);
     if (deferred)
-      share.within = within;
-    else if (!within.item<bool>())
-      share.w_rz = 0;
+      share.strength = strength;
+    else
+      share.w_rz *= strength.item<double>();
   }
   share.proportional = loss.w_lz == 0 ? loss.w_gd != 0 || share.w_rz == 0 : share.w_rz == loss.w_gd;
   if (share.proportional && loss.w_lz == 0) share.factor = loss.w_gd != 0 ? share.w_rz / loss.w_gd : 0;
@@ -120,10 +125,10 @@ FakeShare fake_share(const LossConfig& loss, const Tensor& lgd, bool deferred) {
 
 /// R's gradient with its part through R(G(Z)).
 Tensor joined(const Tensor& gradient, const FakeShare& share, const Tensor& from_fake) {
-  const Tensor both = combined(gradient, share.factor, from_fake);
   // In a pass of its own the weight is in the gradient already.
-  if (!from_fake.defined() || !share.proportional || !share.within.defined()) return both;
-  return at::where(share.within, both, gradient.defined() ? gradient : at::zeros_like(both));
+  if (!from_fake.defined() || !share.proportional || !share.strength.defined())
+    return combined(gradient, share.factor, from_fake);
+  return combined(gradient, share.factor, from_fake * share.strength.to(from_fake.scalar_type()));
 }
 
 /// The losses of some rows, as scalars whose gradients sum up to those of the whole batch.
@@ -151,8 +156,9 @@ Terms forward(const ModelConfig& model, const LossConfig& loss, const Networks& 
   Terms terms;
   terms.lgd = distance.lgd;  // the same number as LRZ
   terms.lrx = distance.lrx;
-  terms.llz = shared(mean_square(back, in.z));
-  terms.lgi = shared(cycle ? mean_square(parts[1], in.x) : mean_square(fake, distance.partners));
+  terms.llz = shared((back - in.z).square().mean());
+  terms.lgi = shared(cycle ? image_error(parts[1], in.x, loss.lgi_scales)
+                           : image_error(fake, distance.partners, loss.lgi_scales));
   terms.penalty = in.penalty == 0
                       ? at::zeros({}, in.x.options())
                       : shared(gradient_penalty(model, nets.r_real.exact, in.x, fake, in.e, in.u));
@@ -173,8 +179,8 @@ LeafGradients backward(const LossConfig& loss, const Networks& nets, const Terms
   const FakeShare& fake = terms.fake;
   if (!fake.proportional) {
     WeightedSum own;
-    if (fake.within.defined())
-      own.add(at::where(fake.within, fake.w_rz * terms.lgd, at::zeros_like(terms.lgd)));
+    if (fake.strength.defined())
+      own.add(fake.w_rz * fake.strength.to(terms.lgd.scalar_type()) * terms.lgd);
     else
       own.add(fake.w_rz, terms.lgd);
     own.add(loss.w_lz, terms.llz);
