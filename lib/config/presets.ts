@@ -6,8 +6,13 @@ import type { ConfigInput } from './schema.js';
  * another --image-size or --base-width over them still fits together.
  */
 const sized = {
-  /** A weaker pull towards the pixels of the real images, which blurs at full weight. */
-  wGI: 0.3,
+  /** In place of the spec's defaults, which blur: docs/quality.md has the measurements. */
+  wGI: 1,
+  lgiScales: [0.1, 0, 1],
+  repulsionForm: 'exponential',
+  repulsionWeight: 1,
+  penaltyWeight: 1,
+  penaltyEvery: 4,
   /** In images, not steps: holds whatever the batch size. */
   emaHalfLife: 10_000,
   /** An average that is no older than the run lets the first sample grids show something. */
