@@ -6,6 +6,7 @@
 #include "check.h"
 #include "random/random.h"
 #include "san/losses.h"
+#include "san/optimizer.h"
 #include "san/training_step.h"
 
 namespace san::test {
@@ -169,13 +170,60 @@ void test_bf16() {
   }
 }
 
+/// Steps with the store's bfloat16 copies are, to the bit, those that cast the kernels themselves.
+void test_copies() {
+  const ModelConfig model = small_model();
+  StepInputs in = inputs(model);
+  in.precision = Precision::bf16;
+  in.penalty = 1;
+  const ParameterStore plain = ParameterStore::initial(model, 3, at::kFloat);
+  ParameterStore with_copies = ParameterStore::initial(model, 3, at::kFloat);
+  with_copies.keep_copies();
+  Optimizer plain_optimizer({}, plain), optimizer({}, with_copies);
+  const StepRates rates{1e-2, 0.5, 0.9, 0};
+  for (int64_t step = 1; step <= 3; ++step) {
+    const StepResult cast = compute_step(model, {}, plain, in), kept = compute_step(model, {}, with_copies, in);
+    expect(cast.losses == kept.losses, "losses of a step with copies");
+    expect(difference(kept, cast) == 0, "gradients of a step with copies");
+    plain_optimizer.step(plain, cast.generator_gradients, cast.reverser_gradients, step, rates);
+    optimizer.step(with_copies, kept.generator_gradients, kept.reverser_gradients, step, rates);
+  }
+  for (size_t i = 0; i < with_copies.size(); ++i)
+    if (with_copies.copy(i).defined())
+      expect(with_copies.copy(i).equal(with_copies.tensor(i).to(at::kBFloat16)), "a copy follows its kernel");
+}
+
+/// Gradients are the same bits when modules run again, and the step holds less at once.
+void test_recompute() {
+  ModelConfig model = small_model();
+  model.strides = {1, 1, 2, 2, 2, 2};
+  model.latent_size = 1;
+  for (const Precision precision : {Precision::fp32, Precision::bf16}) {
+    const ParameterStore parameters = ParameterStore::initial(model, 3, at::kFloat);
+    for (const Case& c : cases()) {
+      StepInputs in = inputs(model);
+      in.precision = precision;
+      in.penalty = c.penalty;
+      const StepResult kept = compute_step(model, c.loss, parameters, in);
+      in.recompute = true;
+      const StepResult again = compute_step(model, c.loss, parameters, in);
+      expect(kept.losses == again.losses, std::string("losses of a recomputed step: ") + c.name);
+      expect(difference(again, kept) == 0, std::string("gradients of a recomputed step: ") + c.name);
+      const StepResult passes = compute_step(model, c.loss, parameters, in, alone(), /*passes=*/2);
+      expect(difference(passes, kept) < 0.05, std::string("a recomputed step in passes: ") + c.name);
+    }
+  }
+}
+
 }  // namespace
 
 void step_tests() {
   test_image_error();
   test_exponential();
+  test_recompute();
   test_deferred();
   test_bf16();
+  test_copies();
 }
 
 }  // namespace san::test

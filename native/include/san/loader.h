@@ -54,6 +54,11 @@ class Loader {
   /// ascending order. Throws ERR_SAN_DATA_CHANGED.
   at::Tensor batch(int64_t step);
 
+  /// batch() in two parts. On a GPU prepare() brings what the batch is made of to a place that stays the
+  /// same, and prepared() makes it there, by work of the device alone, so that it may be captured.
+  void prepare(int64_t step);
+  at::Tensor prepared() const;
+
   /// Images `indices` as they are in epoch `epoch`: uint8 (n, S, S, C). Throws ERR_SAN_DATA_CHANGED.
   at::Tensor images(int64_t epoch, const std::vector<int64_t>& indices) const;
 

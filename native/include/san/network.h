@@ -47,12 +47,15 @@ struct NetworkParameters {
 NetworkParameters arrange(Net net, const std::function<at::Tensor(const std::string&)>& lookup);
 
 // Both compute in the kernels' dtype, such as bfloat16; their inputs' may be another, which is that of the
-// result.
+// result. Both are differentiable to second order; to first order with `recompute`, which keeps no more than
+// the input of each module for the backward pass, and runs the modules again there.
 
-/// G: latents (B, Zc, Sz, Sz) -> images (B, C, S, S) in [-1, 1]. Differentiable to second order.
-at::Tensor generate(const ModelConfig& config, const NetworkParameters& parameters, const at::Tensor& z);
+/// G: latents (B, Zc, Sz, Sz) -> images (B, C, S, S) in [-1, 1].
+at::Tensor generate(const ModelConfig& config, const NetworkParameters& parameters, const at::Tensor& z,
+                    bool recompute = false);
 
-/// R: images (B, C, S, S) -> latents (B, Zc, Sz, Sz). Differentiable to second order.
-at::Tensor reverse(const ModelConfig& config, const NetworkParameters& parameters, const at::Tensor& x);
+/// R: images (B, C, S, S) -> latents (B, Zc, Sz, Sz).
+at::Tensor reverse(const ModelConfig& config, const NetworkParameters& parameters, const at::Tensor& x,
+                   bool recompute = false);
 
 }  // namespace san

@@ -52,6 +52,12 @@ class ParameterStore {
   const ParameterSpec& spec(size_t i) const { return specs_[i]; }
   const at::Tensor& tensor(size_t i) const { return tensors_[i]; }
   const at::Tensor& tensor(const std::string& name) const;
+  /// Keeps a bfloat16 copy of each kernel of a convolution, for steps that compute in it. Whoever changes
+  /// values writes the copies as well, or calls refresh_copies().
+  void keep_copies();
+  void refresh_copies() const;
+  /// Undefined, or of one memory order with tensor(i).
+  const at::Tensor& copy(size_t i) const { return copies_[i]; }
   /// Catalogue indices of the parameters that a network uses: all kernels and its own.
   const std::vector<size_t>& indices(Net net) const {
     return net == Net::generator ? generator_indices_ : reverser_indices_;
@@ -61,7 +67,7 @@ class ParameterStore {
   ParameterStore(std::vector<ParameterSpec> specs, std::vector<at::Tensor> tensors);
 
   std::vector<ParameterSpec> specs_;
-  std::vector<at::Tensor> tensors_;
+  std::vector<at::Tensor> tensors_, copies_;
   std::unordered_map<std::string, size_t> by_name_;
   std::vector<size_t> generator_indices_;
   std::vector<size_t> reverser_indices_;

@@ -59,6 +59,8 @@ struct TrainerConfig {
   c10::Device device{c10::kCPU};
   /// With float32 alone.
   Precision precision = Precision::fp32;
+  /// StepInputs::recompute.
+  bool recompute = false;
   AugmentationConfig augmentation;
   Residency residency = Residency::automatic;
   TrainerFaults faults;
@@ -127,7 +129,12 @@ class Trainer {
   Collective& ranks() const { return ranks_ ? *ranks_ : alone(); }
 
  private:
-  StepInputs draw_inputs();
+  /// Brings the next step's images where they are taken from. The host's part of making its inputs.
+  void prepare_inputs();
+  /// Inputs of step `count_`, by work of the device alone, from prepare_inputs() on.
+  StepInputs draw_inputs(double penalty) const;
+  /// Factor of the gradient penalty in the next step; 0 leaves it out.
+  double next_penalty() const;
   /// The tensors of a complete state into those that are there.
   void restore_all(const TrainerState& state);
   /// Updates the parameters, unless something is not finite.
@@ -152,6 +159,8 @@ class Trainer {
   std::optional<Loader> loader_;
   int64_t steps_ = 0;
   int64_t skipped_ = 0;
+  /// steps_ where inputs are made, int64 (1).
+  at::Tensor count_;
   /// Made by the first run_queued() for these parameters.
   std::shared_ptr<DeviceRun> device_run_;
 };

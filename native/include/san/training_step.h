@@ -38,6 +38,8 @@ struct StepInputs {
   /// processor for tests.
   bool deferred = false;
   Precision precision = Precision::fp32;
+  /// Modules keep their inputs alone for the backward pass, and run again there; but not in the penalty.
+  bool recompute = false;
 };
 
 /// Names of StepResult::losses, in order. `gp` is the penalty before its weight.

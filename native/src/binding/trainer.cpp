@@ -450,6 +450,7 @@ Napi::Value create_trainer(const Napi::CallbackInfo& info) {
     const int threads = read_threads(options);
     const std::string device = read_device(options);
     config.precision = read_precision(options);
+    config.recompute = options.boolean_or("recompute", false);
     if (!options.value("faults").IsUndefined()) config.faults = read_faults(options.object("faults"));
     std::optional<ImageSource> source = read_source(options, &config.model);
     std::optional<TrainerState> state;

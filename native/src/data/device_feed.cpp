@@ -41,12 +41,13 @@ DeviceFeed::DeviceFeed(const Batches& batches, const LoaderConfig& config)
       prefetch_(
           [this](int64_t step, void* out) { batches_.stage(step, layout_, static_cast<std::byte*>(out)); },
           [this] { return memory_.take(); }, config.workers) {
-  for (Slot& slot : slots_)
-    slot.device = at::empty({layout_.bytes}, at::TensorOptions(device_).dtype(at::kByte));
+  const auto room = [this] { return at::empty({layout_.bytes}, at::TensorOptions(device_).dtype(at::kByte)); };
+  for (Slot& slot : slots_) slot.device = room();
+  current_ = room();
 }
 
 DeviceFeed::~DeviceFeed() {
-  // Copies read pinned memory, kernels the slots'. Destructors must not throw: after a fault of the device
+  // Copies read pinned memory and the slots'. Destructors must not throw: after a fault of the device
   // there is nothing to wait for.
   try {
     for (const Slot& slot : slots_)
@@ -67,7 +68,7 @@ at::Tensor DeviceFeed::upload() const {
   return out;
 }
 
-at::Tensor DeviceFeed::batch(int64_t step) {
+void DeviceFeed::prepare(int64_t step) {
   const c10::cuda::CUDAGuard guard(device_);
   const c10::cuda::CUDAStream stream = c10::cuda::getCurrentCUDAStream(device_.index());
   Slot& slot = slots_[turn_];
@@ -82,11 +83,18 @@ at::Tensor DeviceFeed::batch(int64_t step) {
   }
   slot.host = std::move(staged);
   slot.copied.block(stream.unwrap());
+  current_.copy_(slot.device, /*non_blocking=*/true);
+  slot.consumed.record(stream.unwrap());
+  turn_ = (turn_ + 1) % kSlots;
+}
 
+at::Tensor DeviceFeed::make() const {
+  const c10::cuda::CUDAGuard guard(device_);
+  const c10::cuda::CUDAStream stream = c10::cuda::getCurrentCUDAStream(device_.index());
   const at::Tensor& pixels = batches_.set().pixels();
   at::Tensor out = at::empty({rows_, pixels.size(1), pixels.size(2), pixels.size(3)},
                              at::TensorOptions(device_).dtype(dtype_));
-  const auto* base = slot.device.const_data_ptr<uint8_t>();
+  const auto* base = current_.const_data_ptr<uint8_t>();
   const uint8_t* images = base + layout_.images;
   const auto feed = [&]<typename T>(T* to) {
     ops::launch_feed(
@@ -101,8 +109,6 @@ at::Tensor DeviceFeed::batch(int64_t step) {
     feed(static_cast<ops::cuda::Bf16*>(out.mutable_data_ptr()));
   else
     feed(out.mutable_data_ptr<float>());
-  slot.consumed.record(stream.unwrap());
-  turn_ = (turn_ + 1) % kSlots;
   return out;
 }
 

@@ -26,9 +26,12 @@ class DeviceFeed {
   DeviceFeed(const DeviceFeed&) = delete;
   DeviceFeed& operator=(const DeviceFeed&) = delete;
 
-  /// The batch of `step`, or its rows: (rows, S, S, C) on the device, in the order of the current stream.
-  /// Waits for the device only when it is kSlots batches behind.
-  at::Tensor batch(int64_t step);
+  /// Brings what the batch of `step` is made of to the device, in the order of the current stream. Waits for
+  /// the device only when it is kSlots batches behind.
+  void prepare(int64_t step);
+  /// That batch, or its rows: (rows, S, S, C) on the device, in the order of the current stream. Reads the
+  /// same memory every time, so that it may be captured.
+  at::Tensor make() const;
 
   bool resident() const { return set_.defined(); }
   /// Bytes of pinned memory, at most.
@@ -37,7 +40,7 @@ class DeviceFeed {
  private:
   static constexpr size_t kSlots = 4;
 
-  /// A batch on its way: copied from `host` to `device`, then consumed there.
+  /// A batch on its way: copied from `host` to `device`, and from there to current_.
   struct Slot {
     at::Tensor host, device;
     c10::Event copied{c10::DeviceType::CUDA}, consumed{c10::DeviceType::CUDA};
@@ -55,6 +58,7 @@ class DeviceFeed {
   c10::cuda::CUDAStream copies_;
   std::array<Slot, kSlots> slots_;
   size_t turn_ = 0;
+  at::Tensor current_;
   BatchMemory memory_;
   /// Last, so that its threads end first.
   Prefetch prefetch_;

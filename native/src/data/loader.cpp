@@ -53,8 +53,9 @@ struct Loader::State {
 #endif
   }
 
+  void prepare(int64_t step);
   /// (rows, S, S, C)
-  at::Tensor batch(int64_t step);
+  at::Tensor prepared() const;
 
   const Batches batches;
   std::vector<int64_t> shape;
@@ -62,6 +63,7 @@ struct Loader::State {
   BatchMemory memory;
   /// After what its threads use, so that they end first.
   Prefetch prefetch;
+  at::Tensor ready;
 #ifdef SAN_NATIVE_CUDA
   /// In the place of the above where batches are on a GPU.
   std::optional<DeviceFeed> device_feed;
@@ -73,16 +75,32 @@ Loader::Loader(ImageSet images, LoaderConfig config)
 
 Loader::~Loader() = default;
 
-at::Tensor Loader::State::batch(int64_t step) {
+void Loader::State::prepare(int64_t step) {
 #ifdef SAN_NATIVE_CUDA
-  if (device_feed) return device_feed->batch(step);
+  if (device_feed) return device_feed->prepare(step);
 #endif
-  return ops::use_reference() ? batches.make_reference(step) : prefetch.take(step);
+  // Its memory may be the next batch's.
+  ready.reset();
+  ready = ops::use_reference() ? batches.make_reference(step) : prefetch.take(step);
+}
+
+at::Tensor Loader::State::prepared() const {
+#ifdef SAN_NATIVE_CUDA
+  if (device_feed) return device_feed->make();
+#endif
+  return ready;
+}
+
+void Loader::prepare(int64_t step) { state_->prepare(step); }
+
+at::Tensor Loader::prepared() const {
+  // A permuted NHWC tensor is a channels-last NCHW one: nothing is moved.
+  return state_->prepared().permute({0, 3, 1, 2});
 }
 
 at::Tensor Loader::batch(int64_t step) {
-  // A permuted NHWC tensor is a channels-last NCHW one: nothing is moved.
-  return state_->batch(step).permute({0, 3, 1, 2});
+  prepare(step);
+  return prepared();
 }
 
 at::Tensor Loader::images(int64_t epoch, const std::vector<int64_t>& indices) const {

@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 
 #include "model/layers.h"
+#include "model/module.h"
 #include "model/widened.h"
 #include "profiling/scope.h"
 
@@ -33,7 +34,7 @@ NetworkParameters arrange(Net net, const std::function<at::Tensor(const std::str
   return p;
 }
 
-at::Tensor generate(const ModelConfig& config, const NetworkParameters& p, const at::Tensor& z) {
+at::Tensor generate(const ModelConfig& config, const NetworkParameters& p, const at::Tensor& z, bool recompute) {
   const at::ScalarType dtype = p.latent.kernel.scalar_type();
   const at::Tensor latent = z.to(dtype).contiguous(at::MemoryFormat::ChannelsLast);
   at::Tensor x = layers::widened(latent, [&](const auto& wide) {
@@ -41,11 +42,7 @@ at::Tensor generate(const ModelConfig& config, const NetworkParameters& p, const
   });
   for (int m = 0; m < kModules; ++m) {
     const profiling::Scope scope("generator", m);
-    const ModuleParameters& module = p.modules[m];
-    x = layers::ado(module.ado, x, config.ado_threshold);
-    for (int b = 0; b < kBlocks; ++b)
-      x = layers::generator_block(module.blocks[b], x, b == 0 ? config.strides[m] : 1);
-    x = layers::rpa(module.rpa, x);
+    x = run_module(p.modules[m], x, {Net::generator, config.strides[m], config.ado_threshold, recompute});
   }
   const at::Tensor image = layers::widened(x, [&](const auto& wide) {
     return at::conv_transpose2d(wide(x), wide(p.image.kernel), wide(p.image.bias.to(dtype)), 1,
@@ -54,7 +51,8 @@ at::Tensor generate(const ModelConfig& config, const NetworkParameters& p, const
   return at::tanh(image.to(z.scalar_type()));
 }
 
-at::Tensor reverse(const ModelConfig& config, const NetworkParameters& p, const at::Tensor& image) {
+at::Tensor reverse(const ModelConfig& config, const NetworkParameters& p, const at::Tensor& image,
+                   bool recompute) {
   const at::ScalarType dtype = p.image.kernel.scalar_type();
   const at::Tensor pixels = image.to(dtype).contiguous(at::MemoryFormat::ChannelsLast);
   at::Tensor x = layers::leaky_relu(layers::widened(pixels, [&](const auto& wide) {
@@ -62,11 +60,7 @@ at::Tensor reverse(const ModelConfig& config, const NetworkParameters& p, const 
   }));
   for (int m = kModules - 1; m >= 0; --m) {
     const profiling::Scope scope("reverser", m);
-    const ModuleParameters& module = p.modules[m];
-    x = layers::rpa(module.rpa, x);
-    for (int b = kBlocks - 1; b >= 0; --b)
-      x = layers::reverser_block(module.blocks[b], x, b == 0 ? config.strides[m] : 1);
-    x = layers::ado(module.ado, x, config.ado_threshold);
+    x = run_module(p.modules[m], x, {Net::reverser, config.strides[m], config.ado_threshold, recompute});
   }
   const at::Tensor latent = layers::widened(x, [&](const auto& wide) {
     return at::conv2d(wide(x), wide(p.latent.kernel), wide(p.latent.bias.to(dtype)));

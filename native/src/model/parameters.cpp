@@ -114,7 +114,7 @@ std::vector<ParameterSpec> parameter_specs(const ModelConfig& config) {
 }
 
 ParameterStore::ParameterStore(std::vector<ParameterSpec> specs, std::vector<at::Tensor> tensors)
-    : specs_(std::move(specs)), tensors_(std::move(tensors)) {
+    : specs_(std::move(specs)), tensors_(std::move(tensors)), copies_(specs_.size()) {
   for (size_t i = 0; i < specs_.size(); ++i) {
     by_name_.emplace(specs_[i].name, i);
     if (specs_[i].belongs_to(Net::generator)) generator_indices_.push_back(i);
@@ -160,6 +160,18 @@ ParameterStore ParameterStore::from(const ModelConfig& config, const at::TensorO
     tensors.push_back(laid_out(found.to(options, /*non_blocking=*/false, /*copy=*/true)));
   }
   return ParameterStore(std::move(specs), std::move(tensors));
+}
+
+void ParameterStore::keep_copies() {
+  for (size_t i = 0; i < size(); ++i)
+    if (tensors_[i].dim() == 4)
+      copies_[i] = at::empty_like(tensors_[i], tensors_[i].options().dtype(at::kBFloat16));
+  refresh_copies();
+}
+
+void ParameterStore::refresh_copies() const {
+  for (size_t i = 0; i < size(); ++i)
+    if (copies_[i].defined()) copies_[i].copy_(tensors_[i]);
 }
 
 const at::Tensor& ParameterStore::tensor(const std::string& name) const {

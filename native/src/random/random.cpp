@@ -17,6 +17,13 @@ Words block(const Key& key, uint32_t number) {
   return block_of(key.seed, static_cast<uint32_t>(key.stream), key.index, number);
 }
 
+/// The key of the step that `count` has come to, on the processor.
+Key moved_on(const Key& key, const StepCount& count) {
+  if (!count.step.defined()) return key;
+  const auto step = static_cast<uint64_t>(*count.step.const_data_ptr<int64_t>());
+  return {key.seed, key.stream, key.index + step * count.stride};
+}
+
 at::TensorOptions floats_on(c10::Device device) { return at::TensorOptions(at::kFloat).device(device); }
 
 SAN_CLONES void fill_normal(const Key& key, float* out, int64_t n) {
@@ -28,24 +35,26 @@ SAN_CLONES void fill_normal(const Key& key, float* out, int64_t n) {
 
 }  // namespace
 
-at::Tensor normal(const Key& key, at::IntArrayRef shape, c10::Device device) {
+at::Tensor normal(const Key& key, at::IntArrayRef shape, c10::Device device, const StepCount& count) {
   at::Tensor out = at::empty(shape, floats_on(device));
 #ifdef SAN_NATIVE_CUDA
-  if (device.is_cuda()) return fill_normal_rows(out.view({1, out.numel()}), key).view(shape);
+  if (device.is_cuda()) return fill_normal_rows(out.view({1, out.numel()}), key, count).view(shape);
 #endif
-  fill_normal(key, out.mutable_data_ptr<float>(), out.numel());
+  fill_normal(moved_on(key, count), out.mutable_data_ptr<float>(), out.numel());
   return out;
 }
 
-at::Tensor normal_rows(const Key& first, int64_t count, int64_t n, c10::Device device) {
-  at::Tensor out = at::empty({count, n}, floats_on(device));
+at::Tensor normal_rows(const Key& first, int64_t rows, int64_t n, c10::Device device,
+                       const StepCount& count) {
+  at::Tensor out = at::empty({rows, n}, floats_on(device));
 #ifdef SAN_NATIVE_CUDA
-  if (device.is_cuda()) return fill_normal_rows(out, first);
+  if (device.is_cuda()) return fill_normal_rows(out, first, count);
 #endif
+  const Key from = moved_on(first, count);
   float* data = out.mutable_data_ptr<float>();
-  ops::over_rows(count, n, [&](int64_t begin, int64_t rows) {
-    for (int64_t row = begin; row < begin + rows; ++row)
-      fill_normal({first.seed, first.stream, first.index + static_cast<uint64_t>(row)}, data + row * n, n);
+  ops::over_rows(rows, n, [&](int64_t begin, int64_t some) {
+    for (int64_t row = begin; row < begin + some; ++row)
+      fill_normal({from.seed, from.stream, from.index + static_cast<uint64_t>(row)}, data + row * n, n);
   });
   return out;
 }
@@ -77,14 +86,15 @@ void redraw_beyond(at::Tensor& rows, uint64_t seed, uint64_t first, double thres
   }
 }
 
-at::Tensor uniform(const Key& key, int64_t n, c10::Device device) {
+at::Tensor uniform(const Key& key, int64_t n, c10::Device device, const StepCount& count) {
   at::Tensor out = at::empty({n}, floats_on(device));
 #ifdef SAN_NATIVE_CUDA
-  if (device.is_cuda()) return fill_uniform(out, key);
+  if (device.is_cuda()) return fill_uniform(out, key, count);
 #endif
+  const Key from = moved_on(key, count);
   float* data = out.mutable_data_ptr<float>();
   for (int64_t i = 0; i < n; i += 4) {
-    const auto values = uniform_block(key, static_cast<uint32_t>(i / 4));
+    const auto values = uniform_block(from, static_cast<uint32_t>(i / 4));
     for (int64_t j = 0; j < 4 && i + j < n; ++j) data[i + j] = values[j];
   }
   return out;

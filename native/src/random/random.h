@@ -34,11 +34,20 @@ struct Key {
   uint64_t index;
 };
 
-/// Standard normal float32 numbers; number i depends on the key and i alone.
-at::Tensor normal(const Key& key, at::IntArrayRef shape, c10::Device device = c10::kCPU);
+/// What moves a key's index on from step to step: index + *step * stride, with `step`, an int64 where the
+/// numbers are made. In a captured step its number is known on the device alone. Undefined for none.
+struct StepCount {
+  at::Tensor step;
+  uint64_t stride = 0;
+};
 
-/// (count, n) standard normal float32 numbers: row r is normal({seed, stream, first + r}, {n}).
-at::Tensor normal_rows(const Key& first, int64_t count, int64_t n, c10::Device device = c10::kCPU);
+/// Standard normal float32 numbers; number i depends on the key and i alone.
+at::Tensor normal(const Key& key, at::IntArrayRef shape, c10::Device device = c10::kCPU,
+                  const StepCount& count = {});
+
+/// (rows, n) standard normal float32 numbers: row r is normal({seed, stream, first + r}, {n}).
+at::Tensor normal_rows(const Key& first, int64_t rows, int64_t n, c10::Device device = c10::kCPU,
+                       const StepCount& count = {});
 
 /// Replaces the numbers beyond +-threshold in rows that normal_rows() made for generated images: number i of
 /// row (seed, index) becomes the first number within it of blocks i, n + i, 2n + i, ... of stream
@@ -49,19 +58,16 @@ void redraw_beyond(at::Tensor& rows, uint64_t seed, uint64_t first, double thres
 inline constexpr double kLeastTruncation = 0.01;
 
 /// Uniform float32 numbers in [0, 1), multiples of 2^-24.
-at::Tensor uniform(const Key& key, int64_t n, c10::Device device = c10::kCPU);
+at::Tensor uniform(const Key& key, int64_t n, c10::Device device = c10::kCPU, const StepCount& count = {});
 
 /// Block `number` of uniform float32 numbers in [0, 1), multiples of 2^-24: numbers 4 number .. 4 number + 3
 /// of uniform(). Without a tensor, for any thread.
 std::array<float, 4> uniform_block(const Key& key, uint32_t number);
 
 #ifdef SAN_NATIVE_CUDA
-/// Fills tensors on a GPU: float32, contiguous. In a captured step the number of the step is known on the
-/// device alone: `step`, an int64 there, makes the index key.index + *step * stride. Nothing waits for the
-/// device.
-at::Tensor fill_normal_rows(at::Tensor rows, const Key& first, const at::Tensor& step = {},
-                            uint64_t stride = 0);
-at::Tensor fill_uniform(at::Tensor out, const Key& key, const at::Tensor& step = {}, uint64_t stride = 0);
+/// Fill tensors on a GPU: float32, contiguous. Nothing waits for the device.
+at::Tensor fill_normal_rows(at::Tensor rows, const Key& first, const StepCount& count = {});
+at::Tensor fill_uniform(at::Tensor out, const Key& key, const StepCount& count = {});
 void redraw_beyond_on_device(at::Tensor& rows, uint64_t seed, uint64_t first, double threshold);
 #endif
 

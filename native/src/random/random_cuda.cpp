@@ -8,27 +8,28 @@
 namespace san::random {
 namespace {
 
-FillParams params(at::Tensor& rows, const Key& key, const at::Tensor& step, uint64_t stride) {
+FillParams params(at::Tensor& rows, const Key& key, const StepCount& count) {
   TORCH_CHECK(rows.is_cuda() && rows.scalar_type() == at::kFloat && rows.is_contiguous() && rows.dim() == 2,
               "random numbers go to a contiguous float32 (rows, n) on a GPU");
-  const int64_t* counter = step.defined() ? step.const_data_ptr<int64_t>() : nullptr;
+  TORCH_CHECK(!count.step.defined() || count.step.is_cuda(), "steps are counted on the GPU");
+  const int64_t* step = count.step.defined() ? count.step.const_data_ptr<int64_t>() : nullptr;
   return {
       rows.mutable_data_ptr<float>(), rows.size(0), rows.size(1), key.seed, static_cast<uint32_t>(key.stream),
-      {key.index, counter, stride}};
+      {key.index, step, count.stride}};
 }
 
 }  // namespace
 
-at::Tensor fill_normal_rows(at::Tensor rows, const Key& first, const at::Tensor& step, uint64_t stride) {
+at::Tensor fill_normal_rows(at::Tensor rows, const Key& first, const StepCount& count) {
   const c10::cuda::CUDAGuard guard(rows.device());
-  launch_normal(params(rows, first, step, stride), c10::cuda::getCurrentCUDAStream());
+  launch_normal(params(rows, first, count), c10::cuda::getCurrentCUDAStream());
   return rows;
 }
 
-at::Tensor fill_uniform(at::Tensor out, const Key& key, const at::Tensor& step, uint64_t stride) {
+at::Tensor fill_uniform(at::Tensor out, const Key& key, const StepCount& count) {
   const c10::cuda::CUDAGuard guard(out.device());
   at::Tensor row = out.view({1, out.numel()});
-  launch_uniform(params(row, key, step, stride), c10::cuda::getCurrentCUDAStream());
+  launch_uniform(params(row, key, count), c10::cuda::getCurrentCUDAStream());
   return out;
 }
 

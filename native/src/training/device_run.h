@@ -6,16 +6,13 @@
 #include <c10/cuda/CUDAStream.h>
 
 #include <array>
-#include <memory>
+#include <functional>
 #include <string>
 
+#include "device/captured.h"
 #include "san/parameters.h"
 #include "san/training_step.h"
 #include "training/device_step.h"
-
-namespace at::cuda {
-struct CUDAGraph;
-}
 
 namespace san {
 
@@ -25,7 +22,6 @@ class DeviceRun {
  public:
   /// SAN_NATIVE_GRAPHS=0 in the environment keeps every step from being captured.
   DeviceRun(const c10::Device& device, const LossConfig& loss);
-  ~DeviceRun();
   DeviceRun(const DeviceRun&) = delete;
   DeviceRun& operator=(const DeviceRun&) = delete;
 
@@ -33,27 +29,27 @@ class DeviceRun {
   /// result lives.
   c10::cuda::CUDAStreamGuard begin() const;
 
-  /// Queues losses, gradients and update of one step; for the stream of begin(). Steps with and without the
-  /// penalty are captured apart, each after some that were not, in which cuDNN chooses its algorithms.
+  /// Queues one step, from its inputs to the moving average; for the stream of begin(). `draw` makes the
+  /// inputs by work of the device alone, whose results may depend on what is there. Steps with and without
+  /// the `penalty` are captured apart.
   void step(const ModelConfig& model, const LossConfig& loss, const ParameterStore& parameters,
-            DeviceStep& update, const StepInputs& inputs);
+            DeviceStep& update, bool penalty, const std::function<StepInputs()>& draw);
+
+  /// The same, never captured; for a step in which something goes wrong on purpose.
+  static void step_once(const ModelConfig& model, const LossConfig& loss, const ParameterStore& parameters,
+                        DeviceStep& update, const StepInputs& inputs);
 
  private:
   struct Slot {
-    StepInputs inputs;
-    std::unique_ptr<at::cuda::CUDAGraph> graph;
-    /// What a captured step would hold on to besides its tensors.
+    device::Captured captured;
+    /// What a captured step holds on to besides its tensors.
     double repulsion_weight = 0;
-    int warm_ups = 0;
   };
-
-  template <typename Step>
-  void capture(Slot& slot, const Step& step);
 
   c10::cuda::CUDAStream stream_;
   std::array<Slot, 2> slots_;
   /// Why no step is captured; empty while nothing speaks against it.
-  std::string reason_;
+  std::string obstacle_;
 };
 
 }  // namespace san

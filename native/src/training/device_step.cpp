@@ -31,15 +31,15 @@ T* pointer(const at::Tensor& tensor) {
 }
 
 template <typename T>
-std::vector<ops::StepSegment<T>> make_segments(const ParameterStore& parameters, const Optimizer& optimizer,
-                                               const std::vector<at::Tensor>& copies) {
+std::vector<ops::StepSegment<T>> make_segments(const ParameterStore& parameters,
+                                               const Optimizer& optimizer) {
   std::vector<ops::StepSegment<T>> segments(parameters.size());
   for (size_t i = 0; i < parameters.size(); ++i) {
     ops::StepSegment<T>& s = segments[i];
     const Moments &g = optimizer.moments(Net::generator, i), &r = optimizer.moments(Net::reverser, i);
     s.value = pointer<T>(parameters.tensor(i));
     s.average = pointer<T>(optimizer.average(i));
-    if (i < copies.size()) s.copy = pointer<ops::cuda::Bf16>(copies[i]);
+    s.copy = pointer<ops::cuda::Bf16>(parameters.copy(i));
     s.generator_exp_avg = pointer<T>(g.exp_avg);
     s.generator_exp_avg_sq = pointer<T>(g.exp_avg_sq);
     s.reverser_exp_avg = pointer<T>(r.exp_avg);
@@ -58,14 +58,14 @@ std::vector<ops::StepSegment<T>> make_segments(const ParameterStore& parameters,
 }  // namespace
 
 DeviceStep::DeviceStep(const OptimizerConfig& config, const ParameterStore& parameters,
-                       const Optimizer& optimizer, const std::vector<at::Tensor>& copies)
+                       const Optimizer& optimizer)
     : config_(config), dtype_(parameters.tensor(0).scalar_type()) {
   TORCH_CHECK(parameters.size() <= static_cast<size_t>(ops::kMostSegments), "a model of ", parameters.size(),
               " parameters; one update takes ", ops::kMostSegments);
   const c10::Device device = parameters.tensor(0).device();
   const c10::cuda::CUDAGuard guard(device);
   AT_DISPATCH_FLOATING_TYPES(dtype_, "device_step", [&] {
-    const auto segments = make_segments<scalar_t>(parameters, optimizer, copies);
+    const auto segments = make_segments<scalar_t>(parameters, optimizer);
     segments_ = bytes_of(std::span(segments.data(), segments.size())).to(device);
   });
   std::vector<ops::StepChunk> chunks;

@@ -17,11 +17,9 @@ class DeviceStep {
   /// Most steps that one schedule() announces.
   static constexpr int64_t kMostSteps = 1024;
 
-  /// float32 or float64, on one GPU, each parameter's tensors in one memory order. `copies` are bfloat16
-  /// copies that follow the values, one for each parameter, undefined where there shall be none; or it is
-  /// empty.
-  DeviceStep(const OptimizerConfig& config, const ParameterStore& parameters, const Optimizer& optimizer,
-             const std::vector<at::Tensor>& copies = {});
+  /// float32 or float64, on one GPU, each parameter's tensors in one memory order. The store's bfloat16
+  /// copies follow the values.
+  DeviceStep(const OptimizerConfig& config, const ParameterStore& parameters, const Optimizer& optimizer);
 
   /// Announces the rates of the steps to come. `updates`: steps so far that changed the parameters. Not to be
   /// captured.

@@ -72,6 +72,7 @@ void Optimizer::step(const ParameterStore& parameters, const std::vector<at::Ten
       }
     });
   }
+  parameters.refresh_copies();
 }
 
 #ifdef SAN_NATIVE_CUDA

@@ -1,6 +1,7 @@
 #include <ATen/ATen.h>
 #include <ATen/core/grad_mode.h>
 #include <torch/csrc/autograd/autograd.h>
+#include <torch/csrc/autograd/custom_function.h>
 
 #include <algorithm>
 #include <functional>
@@ -30,6 +31,18 @@ struct Leaves {
   NetworkParameters exact;
 };
 
+/// The bfloat16 copy of a float32 kernel in its place; the gradient goes to the kernel, in float32.
+class CopyInPlaceOf : public torch::autograd::Function<CopyInPlaceOf> {
+ public:
+  static Tensor forward(torch::autograd::AutogradContext*, const Tensor&, const Tensor& copy) {
+    return copy.detach();
+  }
+  static torch::autograd::variable_list backward(torch::autograd::AutogradContext*,
+                                                 torch::autograd::variable_list gradients) {
+    return {gradients[0].to(at::kFloat), {}};
+  }
+};
+
 Leaves make_leaves(const ParameterStore& store, Net net, Precision precision) {
   Leaves leaves;
   std::unordered_map<std::string, Tensor> by_name;
@@ -43,8 +56,13 @@ Leaves make_leaves(const ParameterStore& store, Net net, Precision precision) {
     return leaves;
   }
   // Biases and the attention's layers, which no convolution sees, stay as they are.
-  for (auto& [name, leaf] : by_name)
-    if (leaf.dim() == 4) leaf = leaf.to(at::kBFloat16);
+  for (size_t k = 0; k < leaves.tensors.size(); ++k) {
+    const size_t i = store.indices(net)[k];
+    const Tensor& leaf = leaves.tensors[k];
+    if (leaf.dim() != 4) continue;
+    by_name[store.spec(i).name] =
+        store.copy(i).defined() ? CopyInPlaceOf::apply(leaf, store.copy(i)) : leaf.to(at::kBFloat16);
+  }
   leaves.parameters = arrange(net, [&](const std::string& name) { return by_name.at(name); });
   return leaves;
 }
@@ -143,13 +161,13 @@ struct Terms {
 Terms forward(const ModelConfig& model, const LossConfig& loss, const Networks& nets, const StepInputs& in,
               double share, const std::function<Distances(const Latents&)>& distances_of) {
   const bool cycle = loss.pairing == Pairing::cycle;
-  const Tensor rx = reverse(model, nets.r_real.parameters, in.x);
+  const Tensor rx = reverse(model, nets.r_real.parameters, in.x, in.recompute);
   // In the cycle G runs once, on Z and R(X) together.
-  const Tensor generated = generate(model, nets.g.parameters, cycle ? at::cat({in.z, rx}) : in.z);
+  const Tensor generated = generate(model, nets.g.parameters, cycle ? at::cat({in.z, rx}) : in.z, in.recompute);
   // A split, whose gradient is one concatenation, not two narrows, whose gradients are padded and added.
   const std::vector<Tensor> parts = generated.split(in.z.size(0));
   const Tensor fake = parts[0];
-  const Tensor back = reverse(model, nets.r_fake.parameters, fake);
+  const Tensor back = reverse(model, nets.r_fake.parameters, fake, in.recompute);
 
   const auto shared = [&](const Tensor& mean) { return share == 1 ? mean : mean * share; };
   const Distances distance = distances_of({back, rx});

@@ -39,15 +39,21 @@ bool happens(std::multiset<int64_t>& faults, int64_t step) {
   return true;
 }
 
-ParameterStore starting_parameters(const TrainerConfig& config, const std::optional<TrainerState>& state) {
-  config.validate();
-  use_precision(config.device, config.precision);
+ParameterStore parameters_from(const TrainerConfig& config, const std::optional<TrainerState>& state) {
   if (!state) return ParameterStore::initial(config.model, config.seed, config.tensor_options());
   const Lookup found = index_by_name(*state);
   return ParameterStore::from(config.model, config.tensor_options(), [&](const std::string& name) {
     const auto at = found.find(name);
     return at == found.end() ? at::Tensor() : at->second;
   });
+}
+
+ParameterStore starting_parameters(const TrainerConfig& config, const std::optional<TrainerState>& state) {
+  config.validate();
+  use_precision(config.device, config.precision);
+  ParameterStore parameters = parameters_from(config, state);
+  if (config.precision == Precision::bf16) parameters.keep_copies();
+  return parameters;
 }
 
 void require_division(const TrainerConfig& config, int ranks) {
@@ -88,7 +94,8 @@ Trainer::Trainer(const TrainerConfig& config, const std::optional<ImageSet>& ima
     : config_(config),
       ranks_(std::move(ranks)),
       parameters_(starting_parameters(config, state)),
-      optimizer_(config.optimizer, parameters_) {
+      optimizer_(config.optimizer, parameters_),
+      count_(at::zeros({1}, at::TensorOptions(config.device).dtype(at::kLong))) {
   require_division(config, this->ranks().size());
   if (images) {
     images->expect_shape(config.model.image_size(), config.model.image_channels);
@@ -146,6 +153,7 @@ void Trainer::restore_all(const TrainerState& state) {
       throw Error(kMismatch, "tensor '" + name + "' has another shape than its parameter", name);
     tensor.copy_(at->second);
   }
+  parameters_.refresh_copies();
   if (found.size() != own.size())
     throw Error(kMismatch, "the training state holds " + std::to_string(found.size()) +
                                " tensors; this model has " + std::to_string(own.size()));
@@ -158,6 +166,7 @@ void Trainer::synchronise() {
   steps_ = counts[0].item<int64_t>();
   skipped_ = counts[1].item<int64_t>();
   for (const NamedTensor& named : tensors()) ranks().broadcast(named.tensor);
+  parameters_.refresh_copies();
 }
 
 TrainerState Trainer::state() const {
@@ -176,39 +185,52 @@ int64_t Trainer::bytes() const {
   return total;
 }
 
-StepInputs Trainer::draw_inputs() {
-  const profiling::Scope scope("inputs");
+void Trainer::prepare_inputs() {
   if (!loader_)
     throw Error(kOptions, "this trainer was created without images; pass `dataset` or `images` to take steps",
                 "images");
-  const auto t = static_cast<uint64_t>(steps_);
+  loader_->prepare(steps_);
+}
+
+double Trainer::next_penalty() const {
+  const LossConfig& loss = config_.loss;
+  const bool due = loss.penalty_weight > 0 && steps_ % loss.penalty_every == 0;
+  return due ? loss.penalty_weight * static_cast<double>(loss.penalty_every) : 0;
+}
+
+StepInputs Trainer::draw_inputs(double penalty) const {
   const ModelConfig& model = config_.model;
   const int64_t b = rows(), d = model.latent_numel(), first = ranks().rank() * b;
-  // Rows are keyed by their number among all that were ever drawn, whatever rank takes them.
-  const uint64_t row = t * static_cast<uint64_t>(config_.batch_size) + static_cast<uint64_t>(first);
   const uint64_t seed = config_.seed;
   const c10::Device device = config_.device;
+  // Rows are keyed by their number among all that were ever drawn, whatever rank takes them.
+  const auto own_rows = [&](random::Stream stream) {
+    return random::normal_rows({seed, stream, static_cast<uint64_t>(first)}, b, d, device,
+                               {count_, static_cast<uint64_t>(config_.batch_size)});
+  };
+  const auto key = [&](random::Stream stream) { return random::Key{seed, stream, 0}; };
+  const random::StepCount each_step{count_, 1};
 
   StepInputs in;
   in.precision = config_.precision;
-  in.z = random::normal_rows({seed, random::Stream::training_latent, row}, b, d, device)
+  in.recompute = config_.recompute;
+  in.penalty = penalty;
+  in.z = own_rows(random::Stream::training_latent)
              .view({b, model.latent_channels, model.latent_size, model.latent_size})
              .to(config_.dtype);
-  in.x = loader_->batch(steps_).to(device);
+  in.x = loader_->prepared().to(device);
   if (config_.loss.estimator != Estimator::sinkhorn) {
-    const at::Tensor rows =
-        random::normal({seed, random::Stream::direction, t}, {config_.loss.projections, d}, device);
+    const at::Tensor rows = random::normal(key(random::Stream::direction), {config_.loss.projections, d},
+                                           device, each_step);
     in.directions = {unit_rows(rows).to(config_.dtype).t().contiguous(),
                      config_.loss.estimator == Estimator::normal ? d : 0};
   }
-  if (config_.loss.penalty_weight > 0 && steps_ % config_.loss.penalty_every == 0) {
-    in.penalty = config_.loss.penalty_weight * static_cast<double>(config_.loss.penalty_every);
-    in.e = random::uniform({seed, random::Stream::penalty_mix, t}, config_.batch_size, device)
+  if (penalty != 0) {
+    in.e = random::uniform(key(random::Stream::penalty_mix), config_.batch_size, device, each_step)
                .narrow(0, first, b)
                .view({b, 1, 1, 1})
                .to(config_.dtype);
-    in.u = unit_rows(random::normal_rows({seed, random::Stream::penalty_direction, row}, b, d, device))
-               .to(config_.dtype);
+    in.u = unit_rows(own_rows(random::Stream::penalty_direction)).to(config_.dtype);
   }
   return in;
 }
@@ -222,7 +244,13 @@ LossConfig Trainer::loss_at(const StepRates& rates) const {
 StepOutcome Trainer::step(const StepRates& rates, const Wishes& wishes) {
   const LossConfig loss = loss_at(rates);
   if (happens(config_.faults.out_of_memory, steps_ + 1)) throw std::bad_alloc();
-  StepInputs inputs = draw_inputs();
+  StepInputs inputs;
+  {
+    const profiling::Scope scope("inputs");
+    prepare_inputs();
+    count_.fill_(steps_);
+    inputs = draw_inputs(next_penalty());
+  }
   inputs.wishes = wishes;
   inputs.nan_gradient = happens(config_.faults.nan_gradient, steps_ + 1);
   StepResult result = compute_step(config_.model, loss, parameters_, inputs, ranks(), config_.accumulate);
@@ -232,6 +260,7 @@ StepOutcome Trainer::step(const StepRates& rates, const Wishes& wishes) {
 StepResult Trainer::step_on(const StepInputs& inputs) {
   StepInputs placed = inputs;
   placed.precision = config_.precision;
+  placed.recompute = config_.recompute;
   for (at::Tensor* tensor : {&placed.z, &placed.x, &placed.directions.random, &placed.e, &placed.u})
     if (tensor->defined()) *tensor = tensor->to(config_.device);
   StepResult result =
@@ -283,6 +312,7 @@ std::vector<StepOutcome> Trainer::run_queued(const std::vector<StepRates>& sched
     update.schedule(
         {schedule.begin() + static_cast<ptrdiff_t>(first), schedule.begin() + static_cast<ptrdiff_t>(last)},
         steps_ - skipped_);
+    count_.fill_(steps_);
     int64_t queued = 0;
     for (size_t i = first; i < last && !stopped; ++i) {
       if (cancelled && cancelled()) {
@@ -290,9 +320,21 @@ std::vector<StepOutcome> Trainer::run_queued(const std::vector<StepRates>& sched
         break;
       }
       if (happens(config_.faults.out_of_memory, steps_ + 1)) throw std::bad_alloc();
-      StepInputs inputs = draw_inputs();
-      inputs.nan_gradient = happens(config_.faults.nan_gradient, steps_ + 1);
-      device_run_->step(config_.model, loss_at(schedule[i]), parameters_, update, inputs);
+      prepare_inputs();
+      const double penalty = next_penalty();
+      const auto draw = [&] {
+        StepInputs inputs = draw_inputs(penalty);
+        count_.add_(1);
+        return inputs;
+      };
+      const LossConfig loss = loss_at(schedule[i]);
+      if (happens(config_.faults.nan_gradient, steps_ + 1)) {
+        StepInputs inputs = draw();
+        inputs.nan_gradient = true;
+        DeviceRun::step_once(config_.model, loss, parameters_, update, inputs);
+      } else {
+        device_run_->step(config_.model, loss, parameters_, update, penalty != 0, draw);
+      }
       ++steps_;
       ++queued;
     }

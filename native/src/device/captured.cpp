@@ -1,0 +1,67 @@
+#include "device/captured.h"
+
+#include <ATen/cuda/CUDAGraph.h>
+#include <c10/cuda/CUDAStream.h>
+#include <c10/util/Exception.h>
+
+#include <cstdlib>
+#include <string_view>
+
+namespace san::device {
+namespace {
+
+/// Times that work is queued as it is before it is captured.
+constexpr int kWarmUps = 3;
+
+}  // namespace
+
+std::string capture_obstacle() {
+  const char* choice = std::getenv("SAN_NATIVE_GRAPHS");
+  return choice != nullptr && std::string_view(choice) == "0" ? "SAN_NATIVE_GRAPHS=0" : "";
+}
+
+Captured::Captured() = default;
+Captured::~Captured() = default;
+
+void Captured::reset() {
+  graph_.reset();
+  warm_ups_ = 0;
+}
+
+void Captured::capture(const std::function<void()>& work) {
+  c10::cuda::getCurrentCUDAStream().synchronize();
+  auto graph = std::make_unique<at::cuda::CUDAGraph>();
+  graph->capture_begin({0, 0}, cudaStreamCaptureModeThreadLocal);
+  try {
+    work();
+  } catch (...) {
+    try {
+      graph->capture_end();
+    } catch (const c10::Error&) {
+      // The capture is void; what made it so is on its way.
+    }
+    throw;
+  }
+  graph->capture_end();
+  graph_ = std::move(graph);
+}
+
+void Captured::queue(const std::function<void()>& work, std::string& obstacle) {
+  if (!obstacle.empty()) return work();
+  if (!graph_) {
+    if (warm_ups_++ < kWarmUps) return work();
+    try {
+      capture(work);
+    } catch (const c10::OutOfMemoryError&) {
+      throw;
+    } catch (const std::exception& error) {
+      const std::string_view text = error.what();
+      obstacle = text.substr(0, text.find('\n'));
+      TORCH_WARN("work of the GPU runs without a CUDA graph: ", obstacle);
+      return work();
+    }
+  }
+  graph_->replay();
+}
+
+}  // namespace san::device
