@@ -1,6 +1,6 @@
 /** Which device work runs on, and what is missing where one was asked for. */
 import { SanError } from './errors.js';
-import type { CudaInfo, Device } from './native.js';
+import type { CudaInfo, DataDevice, Device } from './native.js';
 
 const MISSING = [
   {
@@ -44,4 +44,20 @@ export function requireDevice(name: string, cuda: CudaInfo, localRank = 0): Devi
     throw refuse(`there is no ${which}, only ${names || 'none'}`);
   }
   return `cuda:${index}`;
+}
+
+/** As requireDevice(), for a run that keeps its images where `dataDevice` says: `device` takes a GPU. */
+export function requireDevices(
+  { device: name, dataDevice }: { device: string; dataDevice: DataDevice },
+  cuda: CudaInfo,
+  localRank = 0,
+): Device {
+  const device = requireDevice(name, cuda, localRank);
+  if (dataDevice === 'device' && device === 'cpu')
+    throw new SanError(
+      'ERR_SAN_DEVICE',
+      "dataDevice is 'device', but training runs on the processor; choose a GPU with device, or set dataDevice to auto or host",
+      { field: 'dataDevice', value: dataDevice },
+    );
+  return device;
 }

@@ -35,16 +35,20 @@ export const configFlags: Record<string, Options> = Object.fromEntries(
 
 /** The config keys among parsed arguments. What is not a number stays text, for the schema to refuse by name. */
 export function configFromFlags(argv: Readonly<Record<string, unknown>>): Record<string, unknown> {
-  const given = fields.flatMap(({ key, kind }) => {
+  const given = fields.flatMap(({ key, kind }): [string, unknown][] => {
     const text = argv[flagName(key)];
     if (typeof text !== 'string') return [];
     if (kind === 'text') return [[key, text]];
+    if (kind === 'boolean') return [[key, toBoolean(text)]];
     const parts = text.split(',').map((part) => part.trim());
     if (kind === 'texts') return [[key, text.trim() === '' ? [] : parts]];
     return [[key, kind === 'numbers' ? parts.map(toNumber) : toNumber(text)]];
   });
   return Object.fromEntries(given);
 }
+
+/** What is neither stays text, for the schema to refuse. */
+const toBoolean = (text: string): boolean | string => ({ true: true, false: false })[text.trim()] ?? text;
 
 export function toNumber(text: string): number | string {
   const value = Number(text);

@@ -7,7 +7,7 @@ export interface Field {
   /** Heading in the help text. */
   group: string;
   description: string;
-  kind: 'number' | 'text' | 'numbers' | 'texts';
+  kind: 'number' | 'text' | 'numbers' | 'texts' | 'boolean';
   /** What is acceptable, to follow the word "expected": "a number from 0 to 1". */
   expected: string;
   /** The default, or where it comes from, in words. */
@@ -54,6 +54,7 @@ function optionsOf(schema: JsonSchema): Pick<Field, 'options'> {
 
 function kindOf(schema: JsonSchema): Field['kind'] {
   if (schema.type === 'array') return (schema.items as JsonSchema).type === 'string' ? 'texts' : 'numbers';
+  if (schema.type === 'boolean') return 'boolean';
   return schema.type === 'string' ? 'text' : 'number';
 }
 
@@ -63,6 +64,7 @@ function expectedBy(schema: JsonSchema): string {
     const each = expectedBy(schema.items as JsonSchema);
     return `${schema.minItems} ${each.replace(/^a whole number/, 'whole numbers')}`;
   }
+  if (schema.type === 'boolean') return 'true or false';
   if (schema.enum) return listed(schema.enum.map(String));
   const noun = schema.type === 'integer' ? 'a whole number' : 'a number';
   const { minimum, exclusiveMinimum, maximum, exclusiveMaximum } = schema;

@@ -230,6 +230,12 @@ const runKeys = {
     .enum(['fp32', 'tf32', 'bf16'])
     .default('fp32')
     .describe('What convolutions and activations are computed in; weights, losses and penalty stay float32'),
+  recompute: z
+    .boolean()
+    .default(false)
+    .describe(
+      'Runs modules again in the backward pass rather than keep what they computed: less memory, more time',
+    ),
   logEvery: whole(1, LONGEST).default(10).describe('Steps that one line of metrics.jsonl sums up'),
   sampleEvery: whole(0, LONGEST)
     .default(200)

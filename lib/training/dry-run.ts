@@ -5,8 +5,8 @@ import type { PresetName } from '../config/presets.js';
 import { resolveConfig } from '../config/resolve.js';
 import { type Config, type ConfigInput, modelOptions } from '../config/schema.js';
 import type { PreparedSet } from '../data/dataset.js';
-import { requireDevice } from '../device.js';
-import { type Addon, loadAddon } from '../native.js';
+import { requireDevices } from '../device.js';
+import { type Addon, type Device, loadAddon } from '../native.js';
 import {
   type MemoryEstimate,
   meanFlops,
@@ -53,7 +53,7 @@ export interface DryRun {
     optimizerTraffic: number;
   };
   memory: MemoryEstimate & {
-    /** Largest resident memory of this process so far. */
+    /** Largest resident memory of this process so far; on a GPU the most that tensors held there in the steps. */
     measuredPeak: number;
   };
   /** Usable images, and files that could not be used. */
@@ -88,13 +88,13 @@ export async function dryRun(options: DryRunOptions, control: DryRunControl = {}
   const run = resume && out !== undefined ? await RunFolder.find(out) : undefined;
   const config = resolveConfig(await configLayers({ frozen: run?.config, preset, config: file, keys }));
   const addon = loadAddon();
-  requireDevice(config.device, addon.info().cuda);
+  const device = requireDevices(config, addon.info().cuda);
   const dataset = await loadUsable(data, config, control);
   const [images] = dataset.shape;
   const parts = parametersByPart(addon.parameters(modelOptions(config)));
   const total = sumOfParts(parts);
   const flops = stepFlops(config);
-  const secondsPerStep = await measure(addon, config, dataset, flops);
+  const { secondsPerStep, peak } = await measure(addon, config, dataset, flops, device);
   const from = run === undefined ? 0 : await stepsDone(run);
   const steps = Math.max(0, stepsOf(config) - from);
   const limit = config.maxMinutes === undefined ? Number.POSITIVE_INFINITY : config.maxMinutes * 60;
@@ -105,8 +105,8 @@ export async function dryRun(options: DryRunOptions, control: DryRunControl = {}
     flops,
     bytes: { ...stateBytes(total), optimizerTraffic: optimizerTraffic(total) },
     memory: {
-      ...memoryEstimate(config, total, images),
-      measuredPeak: process.resourceUsage().maxRSS * 1024,
+      ...memoryEstimate(config, total, images, device),
+      measuredPeak: peak,
     },
     images,
     skipped: dataset.skipped.length,
@@ -137,13 +137,14 @@ export async function loadUsable(
   return next.value;
 }
 
-/** Seconds of an average step. */
+/** Seconds of an average step, and the most memory that was held. */
 async function measure(
   addon: Addon,
   config: Config,
   dataset: PreparedSet,
   flops: StepFlops,
-): Promise<number> {
+  device: Device,
+): Promise<{ secondsPerStep: number; peak: number }> {
   const trainer = await addon.createTrainer({
     ...trainerOptions(config, addon),
     dataset: { path: dataset.path },
@@ -153,7 +154,13 @@ async function measure(
     await trainer.run({ steps: 1 });
     const { seconds } = await trainer.run({ steps: MEASURED_STEPS });
     const average = MEASURED_STEPS * meanFlops(flops, config);
-    return ((seconds / MEASURED_STEPS) * average) / measuredFlops(flops, config);
+    return {
+      secondsPerStep: ((seconds / MEASURED_STEPS) * average) / measuredFlops(flops, config),
+      peak:
+        device === 'cpu'
+          ? process.resourceUsage().maxRSS * 1024
+          : (await addon.deviceMemory({ device })).peak,
+    };
   } finally {
     await trainer.dispose();
   }

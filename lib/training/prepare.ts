@@ -4,7 +4,7 @@ import { type LoadedCheckpoint, stateOf } from '../checkpoint/checkpoint.js';
 import { type ConfigLayer, resolveConfig } from '../config/resolve.js';
 import type { Config } from '../config/schema.js';
 import { openData, type PreparedSet, type PrepareProgress, spreadRows } from '../data/dataset.js';
-import { requireDevice } from '../device.js';
+import { requireDevices } from '../device.js';
 import type { Team } from '../distributed/team.js';
 import { ConfigError } from '../errors.js';
 import { ensureFolder, writeFileAtomic } from '../files.js';
@@ -55,7 +55,7 @@ export async function* beginRun(out: string, plan: Plan): Preparation {
   const config = resolveConfig(layers);
   await RunFolder.claim(out);
   const addon = loadAddon();
-  requireDevice(config.device, addon.info().cuda, team?.localRank);
+  requireDevices(config, addon.info().cuda, team?.localRank);
   const weights = initFrom === undefined ? undefined : await readInitialWeights(initFrom, { config, addon });
   await team?.prepare(config);
   const dataset = yield* readUsableImages(data, config, control.signal);
@@ -78,7 +78,7 @@ export async function* continueRun(folder: RunFolder, plan: Plan): Preparation {
   await folder.sweep();
   const addon = loadAddon();
   const { config, checkpoint } = await findRun(folder, layers, addon);
-  requireDevice(config.device, addon.info().cuda, team?.localRank);
+  requireDevices(config, addon.info().cuda, team?.localRank);
   const begun = checkpoint !== undefined;
   const weights = await continuedWeights({ folder, initFrom, begun, config, addon });
   for (const { reason } of checkpoint?.damaged ?? []) {

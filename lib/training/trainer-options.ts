@@ -5,7 +5,7 @@ import {
   modelOptions,
   optimizerOptions,
 } from '../config/schema.js';
-import { requireDevice } from '../device.js';
+import { requireDevices } from '../device.js';
 import type { Addon, TrainerOptions } from '../native.js';
 
 /**
@@ -17,7 +17,7 @@ export function trainerOptions(
   addon: Pick<Addon, 'info'>,
   localRank?: number,
 ): Omit<TrainerOptions, 'dataset' | 'images' | 'state'> {
-  const { seed, batchSize, accumulate, dataDevice, threads, device, precision } = config;
+  const { seed, batchSize, accumulate, dataDevice, threads, precision, recompute } = config;
   return {
     model: modelOptions(config),
     loss: lossOptions(config),
@@ -28,7 +28,8 @@ export function trainerOptions(
     accumulate,
     dataDevice,
     precision,
-    device: requireDevice(device, addon.info().cuda, localRank),
+    recompute,
+    device: requireDevices(config, addon.info().cuda, localRank),
     ...(threads !== undefined && { threads }),
   };
 }

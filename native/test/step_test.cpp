@@ -182,7 +182,8 @@ void test_copies() {
   Optimizer plain_optimizer({}, plain), optimizer({}, with_copies);
   const StepRates rates{1e-2, 0.5, 0.9, 0};
   for (int64_t step = 1; step <= 3; ++step) {
-    const StepResult cast = compute_step(model, {}, plain, in), kept = compute_step(model, {}, with_copies, in);
+    const StepResult cast = compute_step(model, {}, plain, in),
+                     kept = compute_step(model, {}, with_copies, in);
     expect(cast.losses == kept.losses, "losses of a step with copies");
     expect(difference(kept, cast) == 0, "gradients of a step with copies");
     plain_optimizer.step(plain, cast.generator_gradients, cast.reverser_gradients, step, rates);

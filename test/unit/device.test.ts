@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { requireDevice } from '../../lib/device.js';
+import { requireDevice, requireDevices } from '../../lib/device.js';
 import type { CudaInfo } from '../../lib/native.js';
 
 const gpu = { name: 'NVIDIA H200', capability: '9.0', bytes: 150e9 };
@@ -46,6 +46,15 @@ describe('the device that a name stands for', () => {
       'no device for rank 2 of this machine, only cuda:0',
     );
     expect(requireDevice('auto', broken('there is no CUDA device'), 2)).toBe('cpu');
+  });
+
+  it('images that must be on a GPU are refused early where there is none', () => {
+    const none = broken('there is no NVIDIA driver');
+    expect(requireDevices({ device: 'auto', dataDevice: 'device' }, working)).toBe('cuda:0');
+    expect(requireDevices({ device: 'auto', dataDevice: 'host' }, none)).toBe('cpu');
+    expect(() => requireDevices({ device: 'auto', dataDevice: 'device' }, none)).toThrow(
+      expect.objectContaining({ code: 'ERR_SAN_DEVICE', details: { field: 'dataDevice', value: 'device' } }),
+    );
   });
 
   it('a number beyond the last device, and a name that is none, are refused', () => {

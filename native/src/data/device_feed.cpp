@@ -41,7 +41,9 @@ DeviceFeed::DeviceFeed(const Batches& batches, const LoaderConfig& config)
       prefetch_(
           [this](int64_t step, void* out) { batches_.stage(step, layout_, static_cast<std::byte*>(out)); },
           [this] { return memory_.take(); }, config.workers) {
-  const auto room = [this] { return at::empty({layout_.bytes}, at::TensorOptions(device_).dtype(at::kByte)); };
+  const auto room = [this] {
+    return at::empty({layout_.bytes}, at::TensorOptions(device_).dtype(at::kByte));
+  };
   for (Slot& slot : slots_) slot.device = room();
   current_ = room();
 }

@@ -34,7 +34,8 @@ NetworkParameters arrange(Net net, const std::function<at::Tensor(const std::str
   return p;
 }
 
-at::Tensor generate(const ModelConfig& config, const NetworkParameters& p, const at::Tensor& z, bool recompute) {
+at::Tensor generate(const ModelConfig& config, const NetworkParameters& p, const at::Tensor& z,
+                    bool recompute) {
   const at::ScalarType dtype = p.latent.kernel.scalar_type();
   const at::Tensor latent = z.to(dtype).contiguous(at::MemoryFormat::ChannelsLast);
   at::Tensor x = layers::widened(latent, [&](const auto& wide) {

@@ -31,8 +31,7 @@ T* pointer(const at::Tensor& tensor) {
 }
 
 template <typename T>
-std::vector<ops::StepSegment<T>> make_segments(const ParameterStore& parameters,
-                                               const Optimizer& optimizer) {
+std::vector<ops::StepSegment<T>> make_segments(const ParameterStore& parameters, const Optimizer& optimizer) {
   std::vector<ops::StepSegment<T>> segments(parameters.size());
   for (size_t i = 0; i < parameters.size(); ++i) {
     ops::StepSegment<T>& s = segments[i];

@@ -163,7 +163,8 @@ Terms forward(const ModelConfig& model, const LossConfig& loss, const Networks& 
   const bool cycle = loss.pairing == Pairing::cycle;
   const Tensor rx = reverse(model, nets.r_real.parameters, in.x, in.recompute);
   // In the cycle G runs once, on Z and R(X) together.
-  const Tensor generated = generate(model, nets.g.parameters, cycle ? at::cat({in.z, rx}) : in.z, in.recompute);
+  const Tensor generated =
+      generate(model, nets.g.parameters, cycle ? at::cat({in.z, rx}) : in.z, in.recompute);
   // A split, whose gradient is one concatenation, not two narrows, whose gradients are padded and added.
   const std::vector<Tensor> parts = generated.split(in.z.size(0));
   const Tensor fake = parts[0];

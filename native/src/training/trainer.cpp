@@ -220,8 +220,8 @@ StepInputs Trainer::draw_inputs(double penalty) const {
              .to(config_.dtype);
   in.x = loader_->prepared().to(device);
   if (config_.loss.estimator != Estimator::sinkhorn) {
-    const at::Tensor rows = random::normal(key(random::Stream::direction), {config_.loss.projections, d},
-                                           device, each_step);
+    const at::Tensor rows =
+        random::normal(key(random::Stream::direction), {config_.loss.projections, d}, device, each_step);
     in.directions = {unit_rows(rows).to(config_.dtype).t().contiguous(),
                      config_.loss.estimator == Estimator::normal ? d : 0};
   }

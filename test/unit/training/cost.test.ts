@@ -7,6 +7,7 @@ import {
   optimizerTraffic,
   parametersByPart,
   passMacs,
+  recomputedNumbers,
   savedNumbers,
   stateBytes,
   stepFlops,
@@ -47,6 +48,8 @@ describe('one pass through a network', () => {
 
   it('leaves the numbers counted by hand', () => {
     expect(savedNumbers(small())).toBe(SAVED);
+    // With recompute half of what goes into each module and comes out: 5·(32 + 32)/2, (32 + 128)/2, and the image twice.
+    expect(recomputedNumbers(small())).toBe(160 + 80 + 96);
   });
 });
 
@@ -59,6 +62,8 @@ describe('a step', () => {
     ['LLZ spoils the ratio of the two losses', { wLZ: 1 }, 4, 9, 0],
     ['unless their weights are equal', { wLZ: 1, repulsionWeight: 0, wRZ: 0.3 }, 4, 8, 0],
     ['without LGD R has a backward pass of its own', { wGD: 0 }, 4, 9, 0],
+    ['modules that run again', { recompute: true }, 4, 12, 0],
+    ['and twice where R has a backward pass of its own', { recompute: true, wGD: 0 }, 4, 14, 0],
     ['the gradient penalty', { penaltyWeight: 10, penaltyEvery: 4 }, 4, 8, 6],
   ])('%s', (_, changes, forward, backward, penalty) => {
     const config = small(changes);
@@ -72,6 +77,10 @@ describe('a step', () => {
     const { device, host } = memoryEstimate(small(), total, 10);
     expect(memoryEstimate(small({ batchSize: 4 }), total, 10).device).toBeGreaterThan(device);
     expect(memoryEstimate(small({ penaltyWeight: 1 }), total, 10).device).toBeGreaterThan(device);
+    const recomputed = memoryEstimate(small({ recompute: true }), total, 10).device;
+    expect(recomputed).toBeLessThan(device);
+    expect(memoryEstimate(small({ precision: 'bf16' }), total, 10).device).toBe(device);
+    expect(memoryEstimate(small({ precision: 'bf16' }), total, 10, 'cuda:0').device).toBeLessThan(device);
     expect(memoryEstimate(small(), total, 30).host - host).toBe(2 * 20 * 4 * 4 * 3);
   });
 });
