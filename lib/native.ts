@@ -362,7 +362,7 @@ export interface NetworkOptions {
   /** Tensors of a checkpoint (spec section 5); `ema.` ones are used for generating when present. */
   tensors: NativeTensor[];
   dtype?: Dtype;
-  /** Of all but forward(); default fp32. Rejects with ERR_SAN_OPTIONS where the CPU has no bf16 instructions. */
+  /** Of all but forward(); default fp32. On a CPU without bf16 instructions it rejects with ERR_SAN_OPTIONS. */
   precision?: InferencePrecision;
   threads?: number;
   /** As in TrainerOptions. */

@@ -1,11 +1,14 @@
 // A step that reads nothing on the host, and one in bfloat16.
 #include <ATen/ATen.h>
+#include <ATen/core/grad_mode.h>
 
 #include <cmath>
 
 #include "check.h"
+#include "inference/fixed_batches.h"
 #include "random/random.h"
 #include "san/losses.h"
+#include "san/network.h"
 #include "san/optimizer.h"
 #include "san/training_step.h"
 
@@ -216,11 +219,44 @@ void test_recompute() {
   }
 }
 
+/// Drawing with bfloat16 kernels is what a bf16 step does: near float32, and not the same.
+void test_bf16_networks() {
+  ModelConfig model = small_model();
+  model.ado_threshold = 0;
+  const ParameterStore parameters = ParameterStore::initial(model, 3, at::kFloat);
+  const StepInputs in = inputs(model);
+  const at::NoGradGuard no_grad;
+  const auto compare = [&](Net net, const auto& apply) {
+    const NetworkParameters exact =
+        arrange(net, [&](const std::string& name) { return parameters.tensor(name); });
+    const at::Tensor a = apply(with_kernels_in(exact, at::kBFloat16)), b = apply(exact);
+    const double apart = ((a - b).norm() / b.norm()).item<double>();
+    expect(a.scalar_type() == at::kFloat && apart > 1e-5 && apart < 0.1,
+           "bfloat16 kernels of the " + std::string(name_of(net)) + ": " + std::to_string(apart));
+  };
+  compare(Net::generator, [&](const NetworkParameters& p) { return generate(model, p, in.z); });
+  compare(Net::reverser, [&](const NetworkParameters& p) { return reverse(model, p, in.x); });
+}
+
+/// Results of rows do not depend on how many there are, and come in order.
+void test_fixed_batches() {
+  FixedBatches doubled(4, c10::kCPU, [](const at::Tensor& x) {
+    expect(x.size(0) == 4, "a batch has its size");
+    return (2 * x).to(at::kByte);
+  });
+  for (const int64_t rows : {1, 4, 5, 11}) {
+    const at::Tensor x = at::arange(rows * 3, at::kFloat).view({rows, 3});
+    expect(doubled.run(x, {}).equal((2 * x).to(at::kByte)), "rows in batches: " + std::to_string(rows));
+  }
+}
+
 }  // namespace
 
 void step_tests() {
   test_image_error();
   test_exponential();
+  test_bf16_networks();
+  test_fixed_batches();
   test_recompute();
   test_deferred();
   test_bf16();

@@ -24,6 +24,8 @@ class Network;
 struct Kernels;
 }  // namespace packed
 
+class FixedBatches;
+
 /// Generator and reverser without gradients. An image does not depend on the batch it is asked for in, nor on
 /// the number of threads. For one thread at a time.
 class Inference {
@@ -31,7 +33,7 @@ class Inference {
   /// `generator` holds the moving average where there is one; `options` are the parameters'. What goes in and
   /// comes out is in main memory. The parameters must not change any more. With
   /// bf16 convolutions multiply bfloat16 numbers, and all else is float32, sums included; throws where the
-  /// CPU cannot.
+  /// CPU cannot. On a GPU activations are bfloat16 as well.
   Inference(const ModelConfig& config, NetworkParameters generator, NetworkParameters reverser,
             const at::TensorOptions& options, Precision precision = Precision::fp32);
   ~Inference();
@@ -47,8 +49,9 @@ class Inference {
   NetworkParameters generator_, reverser_;
   at::TensorOptions options_;
   /// Null where ATen's operations run instead, in batches of one fixed size.
-  const packed::Kernels* kernels_;
+  const packed::Kernels* kernels_ = nullptr;
   mutable std::unique_ptr<packed::Network> packed_generator_, packed_reverser_;
+  mutable std::unique_ptr<FixedBatches> decoder_, encoder_;
 };
 
 }  // namespace san

@@ -46,6 +46,10 @@ struct NetworkParameters {
 /// Arranges the tensors that `lookup` gives for checkpoint names into roles.
 NetworkParameters arrange(Net net, const std::function<at::Tensor(const std::string&)>& lookup);
 
+/// The same, the kernels of convolutions in `dtype`, such as bfloat16. Biases and the attention's layers stay
+/// as they are.
+NetworkParameters with_kernels_in(const NetworkParameters& parameters, at::ScalarType dtype);
+
 // Both compute in the kernels' dtype, such as bfloat16; their inputs' may be another, which is that of the
 // result. Both are differentiable to second order; to first order with `recompute`, which keeps no more than
 // the input of each module for the backward pass, and runs the modules again there.

@@ -5,36 +5,24 @@
 
 #include <algorithm>
 
+#include "inference/fixed_batches.h"
 #include "inference/packed/network.h"
 #include "ops/reference.h"
 #include "profiling/scope.h"
 #include "random/random.h"
+#include "san/device.h"
 #include "san/error.h"
 #include "san/images.h"
 
 namespace san {
 namespace {
 
-// Convolution libraries choose their algorithm by the batch size, and algorithms differ in their last bits.
-constexpr int64_t kBatch = 16;
-
-/// Applies `f` to blocks of kBatch rows, the last one filled up with zeros, and joins the results.
-template <typename F>
-at::Tensor in_batches(const at::Tensor& rows, const Cancelled& cancelled, const F& f) {
-  const profiling::Scope scope("heads and bytes");
-  std::vector<at::Tensor> out;
-  for (int64_t begin = 0; begin < rows.size(0); begin += kBatch) {
-    stop_if(cancelled);
-    const int64_t count = std::min(kBatch, rows.size(0) - begin);
-    at::Tensor block = rows.narrow(0, begin, count);
-    if (count < kBatch) {
-      std::vector<int64_t> missing = rows.sizes().vec();
-      missing[0] = kBatch - count;
-      block = at::cat({block, at::zeros(missing, rows.options())});
-    }
-    out.push_back(f(block).narrow(0, 0, count));
-  }
-  return out.size() == 1 ? out[0].contiguous() : at::cat(out);
+/// Rows of a batch. On the processor few, which stay in its caches; on a GPU enough to keep it busy, about a
+/// million pixels.
+int64_t batch_of(const c10::Device& device, const ModelConfig& config) {
+  constexpr int64_t kLeast = 16, kMost = 256, kPixels = int64_t{1} << 20;
+  if (device.is_cpu()) return kLeast;
+  return std::clamp(kPixels / (config.image_size() * config.image_size()), kLeast, kMost);
 }
 
 }  // namespace
@@ -55,9 +43,10 @@ Inference::Inference(const ModelConfig& config, NetworkParameters generator, Net
                      const at::TensorOptions& options, Precision precision)
     : config_(config), generator_(std::move(generator)), reverser_(std::move(reverser)), options_(options) {
   const bool on_cpu = options.device().is_cpu();
-  if (precision == Precision::bf16 && !on_cpu)
-    throw Error(kOptions, "images are drawn in float32 on a GPU; use precision fp32", "precision");
-  if (precision == Precision::bf16) {
+  if (precision == Precision::bf16 && !on_cpu) {
+    generator_ = with_kernels_in(generator_, at::kBFloat16);
+    reverser_ = with_kernels_in(reverser_, at::kBFloat16);
+  } else if (precision == Precision::bf16) {
     kernels_ = packed::bfloat16_kernels();
     if (kernels_ == nullptr)
       throw Error(kOptions,
@@ -81,9 +70,16 @@ at::Tensor Inference::decode(const at::Tensor& latents, const Cancelled& cancell
       packed_generator_ = std::make_unique<packed::Network>(Net::generator, config_, generator_, *kernels_);
     return packed_generator_->decode(latents, cancelled);
   }
-  return in_batches(latents, cancelled, [&](const at::Tensor& z) {
-    return to_bytes(generate(config_, generator_, z.to(options_))).cpu();
-  });
+  const profiling::Scope scope("heads and bytes");
+  use_precision(options_.device(), Precision::fp32);
+  if (!decoder_)
+    decoder_ = std::make_unique<FixedBatches>(
+        batch_of(options_.device(), config_), options_.device(),
+        // Of what stays where it is when this object moves.
+        [config = config_, generator = generator_, options = options_](const at::Tensor& z) {
+          return to_bytes(generate(config, generator, z.to(options)));
+        });
+  return decoder_->run(latents, cancelled);
 }
 
 at::Tensor Inference::encode(const at::Tensor& images, const Cancelled& cancelled) const {
@@ -93,13 +89,16 @@ at::Tensor Inference::encode(const at::Tensor& images, const Cancelled& cancelle
       packed_reverser_ = std::make_unique<packed::Network>(Net::reverser, config_, reverser_, *kernels_);
     return packed_reverser_->encode(images, cancelled);
   }
-  return in_batches(images, cancelled, [&](const at::Tensor& x) {
-    return reverse(config_, reverser_,
-                   from_bytes(x.to(options_.device()), at::typeMetaToScalarType(options_.dtype())))
-        .to(at::kFloat)
-        .cpu()
-        .contiguous();
-  });
+  const profiling::Scope scope("heads and bytes");
+  use_precision(options_.device(), Precision::fp32);
+  if (!encoder_)
+    encoder_ = std::make_unique<FixedBatches>(
+        batch_of(options_.device(), config_), options_.device(),
+        [config = config_, reverser = reverser_,
+         dtype = at::typeMetaToScalarType(options_.dtype())](const at::Tensor& x) {
+          return reverse(config, reverser, from_bytes(x, dtype)).to(at::kFloat).contiguous();
+        });
+  return encoder_->run(images, cancelled);
 }
 
 }  // namespace san

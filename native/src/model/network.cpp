@@ -34,6 +34,19 @@ NetworkParameters arrange(Net net, const std::function<at::Tensor(const std::str
   return p;
 }
 
+NetworkParameters with_kernels_in(const NetworkParameters& parameters, at::ScalarType dtype) {
+  NetworkParameters p = parameters;
+  for (at::Tensor* kernel : {&p.latent.kernel, &p.image.kernel}) *kernel = kernel->to(dtype);
+  for (ModuleParameters& module : p.modules) {
+    for (BlockParameters& block : module.blocks) block.kernel = block.kernel.to(dtype);
+    for (GateParameters* gate : {&module.ado, &module.rpa}) {
+      gate->squeeze_weight = gate->squeeze_weight.to(dtype);
+      gate->gate_weight = gate->gate_weight.to(dtype);
+    }
+  }
+  return p;
+}
+
 at::Tensor generate(const ModelConfig& config, const NetworkParameters& p, const at::Tensor& z,
                     bool recompute) {
   const at::ScalarType dtype = p.latent.kernel.scalar_type();

@@ -242,6 +242,8 @@ LossConfig Trainer::loss_at(const StepRates& rates) const {
 }
 
 StepOutcome Trainer::step(const StepRates& rates, const Wishes& wishes) {
+  // Others of this process may have asked for another one.
+  use_precision(config_.device, config_.precision);
   const LossConfig loss = loss_at(rates);
   if (happens(config_.faults.out_of_memory, steps_ + 1)) throw std::bad_alloc();
   StepInputs inputs;
@@ -302,6 +304,7 @@ StepOutcome Trainer::outcome_of(const ops::StepRecord& record, const Wishes& wis
 
 std::vector<StepOutcome> Trainer::run_queued(const std::vector<StepRates>& schedule,
                                              const Cancelled& cancelled) {
+  use_precision(config_.device, config_.precision);
   if (!device_run_) device_run_ = std::make_shared<DeviceRun>(config_.device, config_.loss);
   DeviceStep& update = optimizer_.on_device(parameters_);
   std::vector<StepOutcome> outcomes;
