@@ -29,7 +29,10 @@ class ExtractorObject : public Napi::ObjectWrap<ExtractorObject> {
     Made<Session>& made = made_from<Session>(info, kTag);
     session_ = made.object;
     memory_.set(info.Env(), made.bytes);
+    Value().TypeTag(&kTag);
   }
+
+  const std::shared_ptr<Session>& session() const { return session_; }
 
   void Finalize(Napi::Env env) override { memory_.set(env, 0); }
 
@@ -108,6 +111,14 @@ Napi::Value create_extractor(const Napi::CallbackInfo& info) {
           return wrap(env, Environment::of(env).extractor_class, made, kTag);
         });
   });
+}
+
+std::shared_ptr<Session> read_extractor(Options& options, const char* key) {
+  const Napi::Value found = options.value(key);
+  if (found.IsUndefined()) return nullptr;
+  if (!found.IsObject() || !found.As<Napi::Object>().CheckTypeTag(&kTag))
+    options.fail(key, "must be what createExtractor() gave");
+  return ExtractorObject::Unwrap(found.As<Napi::Object>())->session();
 }
 
 }  // namespace san::binding

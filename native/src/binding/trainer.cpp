@@ -1,16 +1,13 @@
 // lib/native.ts, NativeTrainer.
 #include "binding/trainer.h"
 
-#include <ATen/ATen.h>
-
-#include <chrono>
-
 #include "binding/convert.h"
 #include "binding/environment.h"
+#include "binding/extractor.h"
 #include "binding/group.h"
 #include "binding/handle.h"
-#include "binding/warnings.h"
-#include "distributed/orders.h"
+#include "binding/trainer_options.h"
+#include "binding/trainer_session.h"
 #include "san/device.h"
 #include "san/trainer.h"
 
@@ -18,74 +15,6 @@ namespace san::binding {
 namespace {
 
 constexpr napi_type_tag kTag = {0x9a3c5d2e7f104b86, 0x8e51c07d34f2a96b};
-
-struct Session {
-  Session(std::unique_ptr<Trainer> trainer, int threads, ModelConfig model, at::ScalarType dtype,
-          std::shared_ptr<ProcessGroup> group)
-      : handle(std::move(trainer), "trainer", threads), group(std::move(group)), model(model), dtype(dtype) {}
-
-  Handle<Trainer> handle;
-  /// Null for a run on one rank.
-  const std::shared_ptr<ProcessGroup> group;
-  std::atomic<bool> interrupted{false};
-  /// What this rank asks all ranks for.
-  std::atomic<bool> wants_checkpoint{false};
-  const ModelConfig model;
-  const at::ScalarType dtype;
-};
-
-struct SkippedStep {
-  int64_t step;
-  std::string what;
-};
-
-struct RunReport {
-  int64_t step = 0;
-  std::vector<Losses> losses;
-  std::vector<SkippedStep> skipped;
-  double seconds = 0;
-  std::vector<std::string> warnings;
-  /// What any rank asked for during these steps.
-  Wishes wishes;
-};
-
-/// `schedule` holds the rates of each step; empty for constant ones.
-RunReport run_steps(Session& session, int64_t steps, const std::vector<StepRates>& schedule,
-                    const Lifetime& lifetime) {
-  Trainer& trainer = session.handle.get();
-  const bool alone = trainer.ranks().size() == 1;
-  RunReport report;
-  const auto begin = std::chrono::steady_clock::now();
-  // Ranks end after the same step: an interruption is agreed on in the step that follows it.
-  const auto stopped = [&] { return lifetime.dead || (alone && session.interrupted.exchange(false)); };
-  const auto told = [&](const StepOutcome& outcome, int64_t step) {
-    report.losses.push_back(outcome.losses);
-    report.wishes.checkpoint |= outcome.wishes.checkpoint;
-    report.wishes.stop |= outcome.wishes.stop;
-    if (!outcome.not_finite.empty()) report.skipped.push_back({step, outcome.not_finite});
-  };
-  const auto rates = [&](int64_t i) {
-    return schedule.empty() ? trainer.config().rates() : schedule[static_cast<size_t>(i)];
-  };
-  if (trainer.queues()) {
-    std::vector<StepRates> all;
-    for (int64_t i = 0; i < steps; ++i) all.push_back(rates(i));
-    int64_t step = trainer.steps();
-    for (const StepOutcome& outcome : trainer.run_queued(all, stopped)) told(outcome, ++step);
-    report.wishes.checkpoint |= session.wants_checkpoint.exchange(false);
-  } else {
-    for (int64_t i = 0; i < steps && !report.wishes.stop && !stopped(); ++i) {
-      const Wishes wishes{!alone && session.interrupted.exchange(false),
-                          session.wants_checkpoint.exchange(false)};
-      const StepOutcome outcome = trainer.step(rates(i), wishes);
-      told(outcome, trainer.steps());
-    }
-  }
-  report.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
-  report.step = trainer.steps();
-  report.warnings = take_warnings();
-  return report;
-}
 
 Napi::Value report_of(Napi::Env env, const RunReport& report) {
   Napi::Object out = Napi::Object::New(env);
@@ -112,124 +41,6 @@ Napi::Value report_of(Napi::Env env, const RunReport& report) {
   return out;
 }
 
-/// Runs `work`; the other ranks are told of what it throws, for they wait for this one.
-template <typename Work>
-auto telling_others(const Session& session, const Work& work) {
-  try {
-    return work();
-  } catch (...) {
-    const Fault fault = current_fault();
-    if (session.group && fault.code != kRankLost) session.group->report_failure("failed: " + fault.message);
-    throw;
-  }
-}
-
-/// Rank 0 takes its steps together with the others.
-RunReport lead_steps(Session& session, int64_t steps, const std::vector<StepRates>& schedule,
-                     const Lifetime& lifetime) {
-  Trainer& trainer = session.handle.get();
-  if (trainer.ranks().size() > 1 && session.interrupted.exchange(false)) {
-    RunReport none;
-    none.step = trainer.steps();
-    return none;
-  }
-  distributed::give(trainer.ranks(), {distributed::Task::steps, steps, schedule});
-  return run_steps(session, steps, schedule, lifetime);
-}
-
-/// The other ranks do what rank 0 says, until it says that this is the end.
-int64_t follow(Session& session, const Lifetime& lifetime) {
-  Trainer& trainer = session.handle.get();
-  for (;;) {
-    const distributed::Order order = distributed::take(trainer.ranks());
-    switch (order.task) {
-      case distributed::Task::steps:
-        run_steps(session, order.steps, order.schedule, lifetime);
-        break;
-      case distributed::Task::restore:
-        trainer.synchronise();
-        break;
-      case distributed::Task::end:
-        return trainer.steps();
-    }
-  }
-}
-
-/// Rank 0 lets the others go. They learn of a rank that is lost by themselves.
-void dismiss(Session& session) {
-  try {
-    Trainer& trainer = session.handle.get();
-    if (trainer.ranks().rank() == 0) distributed::give(trainer.ranks(), {distributed::Task::end, 0, {}});
-  } catch (const Error&) {
-  }
-}
-
-/// StepSchedule: one value a step in each array.
-std::vector<StepRates> read_schedule(Options options, int64_t steps) {
-  const auto count = static_cast<size_t>(steps);
-  const auto learning_rate = options.doubles("learningRate", count),
-             lambda = options.doubles("lambda", count), ema_decay = options.doubles("emaDecay", count),
-             repulsion_weight = options.doubles("repulsionWeight", count);
-  options.finish();
-  std::vector<StepRates> schedule(count);
-  for (size_t i = 0; i < count; ++i) {
-    schedule[i] = {learning_rate[i], lambda[i], ema_decay[i], repulsion_weight[i]};
-    schedule[i].validate();
-  }
-  return schedule;
-}
-
-TrainerFaults read_faults(Options options) {
-  TrainerFaults faults;
-  const auto read = [&](const char* key, std::multiset<int64_t>& steps) {
-    if (options.value(key).IsUndefined()) return;
-    const auto list = options.integers(key, 0, 1 << 16);
-    steps.insert(list.begin(), list.end());
-  };
-  read("nanGradient", faults.nan_gradient);
-  read("outOfMemory", faults.out_of_memory);
-  options.finish();
-  return faults;
-}
-
-Residency read_residency(Options& options) {
-  if (options.value("dataDevice").IsUndefined()) return Residency::automatic;
-  return options.one_of<Residency>(
-      "dataDevice",
-      {{"auto", Residency::automatic}, {"device", Residency::device}, {"host", Residency::host}});
-}
-
-/// A tensor of the step's inputs, checked against what the model takes.
-at::Tensor read_input(Options& options, const char* key, at::ScalarType dtype,
-                      const std::vector<int64_t>& shape) {
-  const at::Tensor tensor = read_tensor(options.object(key)).tensor;
-  if (tensor.scalar_type() != dtype) options.fail(key, "must have the trainer's dtype");
-  bool fits = tensor.dim() == static_cast<int64_t>(shape.size());
-  for (size_t i = 0; fits && i < shape.size(); ++i)
-    fits = shape[i] < 0 || tensor.size(static_cast<int64_t>(i)) == shape[i];
-  if (!fits) options.fail(key, "does not have the shape that this model and batch need");
-  return tensor;
-}
-
-StepInputs read_inputs(Options options, const ModelConfig& model, at::ScalarType dtype) {
-  StepInputs in;
-  in.z = read_input(options, "z", dtype, {-1, model.latent_channels, model.latent_size, model.latent_size});
-  const int64_t b = in.z.size(0), d = model.latent_numel(), s = model.image_size();
-  if (b < 1) options.fail("z", "holds no sample");
-  in.x = read_input(options, "x", dtype, {b, model.image_channels, s, s});
-  in.directions = {read_input(options, "directions", dtype, {d, -1}), /*axes=*/0};
-  if (options.has("e") || options.has("u")) {
-    in.e = read_input(options, "e", dtype, {b, 1, 1, 1});
-    in.u = read_input(options, "u", dtype, {b, d});
-    in.penalty = 1;
-  } else {
-    options.value("e");
-    options.value("u");
-  }
-  options.finish();
-  return in;
-}
-
 struct FixedReport {
   Losses losses;
   std::vector<NamedTensor> generator, reverser;
@@ -244,6 +55,12 @@ std::vector<NamedTensor> name_gradients(const std::vector<ParameterSpec>& specs,
   return out;
 }
 
+using Kind = distributed::Inference::Kind;
+
+distributed::Inference of_rows(Kind kind, const at::Tensor& input) {
+  return {kind, 0, 0, true, input.size(0), input};
+}
+
 class TrainerObject : public Napi::ObjectWrap<TrainerObject> {
  public:
   static Napi::Function define(Napi::Env env) {
@@ -254,13 +71,14 @@ class TrainerObject : public Napi::ObjectWrap<TrainerObject> {
          InstanceMethod<&TrainerObject::follow_others>("follow"),
          InstanceMethod<&TrainerObject::step_on>("stepOn"),
          InstanceMethod<&TrainerObject::generate>("generate"),
-         InstanceMethod<&TrainerObject::decode>("decode"), InstanceMethod<&TrainerObject::reverse>("reverse"),
-         InstanceMethod<&TrainerObject::state>("state"), InstanceMethod<&TrainerObject::restore>("restore"),
+         InstanceMethod<&TrainerObject::decode>("decode"), InstanceMethod<&TrainerObject::extract>("extract"),
+         InstanceMethod<&TrainerObject::reverse>("reverse"), InstanceMethod<&TrainerObject::state>("state"),
+         InstanceMethod<&TrainerObject::restore>("restore"),
          InstanceMethod<&TrainerObject::dispose>("dispose")});
   }
 
   explicit TrainerObject(const Napi::CallbackInfo& info) : ObjectWrap(info) {
-    Made<Session>& made = made_from<Session>(info, kTag);
+    Made<TrainerSession>& made = made_from<TrainerSession>(info, kTag);
     session_ = made.object;
     memory_.set(info.Env(), made.bytes);
   }
@@ -281,7 +99,7 @@ class TrainerObject : public Napi::ObjectWrap<TrainerObject> {
       return here.run(
           env,
           [session = session_, steps, schedule = std::move(schedule), lifetime = here.lifetime()] {
-            return telling_others(*session, [&] { return lead_steps(*session, steps, schedule, *lifetime); });
+            return lead_steps(*session, steps, schedule, *lifetime);
           },
           report_of);
     });
@@ -300,11 +118,14 @@ class TrainerObject : public Napi::ObjectWrap<TrainerObject> {
   Napi::Value follow_others(const Napi::CallbackInfo& info) {
     const Napi::Env env = info.Env();
     return guarded_promise(env, [&] {
+      Options options(info[0], "follow");
+      const SharedExtractor extractor = read_extractor(options, "extractor");
+      options.finish();
       Environment& here = Environment::of(env);
       return here.run(
           env,
-          [session = session_, lifetime = here.lifetime()] {
-            return telling_others(*session, [&] { return follow(*session, *lifetime); });
+          [session = session_, extractor, lifetime = here.lifetime()] {
+            return follow(*session, extractor, *lifetime);
           },
           [](Napi::Env env, int64_t steps) { return Napi::Number::New(env, static_cast<double>(steps)); });
     });
@@ -335,14 +156,14 @@ class TrainerObject : public Napi::ObjectWrap<TrainerObject> {
     });
   }
 
-  /// Runs `work(trainer, cancelled)` on the engine thread and hands its tensor over as a batch.
-  template <typename Work>
-  Napi::Value batch(Napi::Env env, Work work) {
+  /// Has all ranks work out some rows, and hands them over as a batch.
+  Napi::Value batch(Napi::Env env, const distributed::Inference& wanted,
+                    const SharedExtractor& extractor = nullptr) {
     Environment& here = Environment::of(env);
     return here.run(
         env,
-        [session = session_, work = std::move(work), lifetime = here.lifetime()] {
-          return work(session->handle.get(), [&] { return lifetime->dead.load(); });
+        [session = session_, wanted, extractor, lifetime = here.lifetime()] {
+          return lead_inference(*session, wanted, extractor, *lifetime);
         },
         batch_of);
   }
@@ -353,9 +174,7 @@ class TrainerObject : public Napi::ObjectWrap<TrainerObject> {
       const SampleRange range = read_range(options);
       const bool average = options.boolean_or("ema", true);
       options.finish();
-      return batch(info.Env(), [range, average](const Trainer& trainer, const Cancelled& cancelled) {
-        return trainer.sample(range.seed, range.first, range.count, average, cancelled);
-      });
+      return batch(info.Env(), {Kind::sample, range.seed, range.first, average, range.count, {}});
     });
   }
 
@@ -364,9 +183,7 @@ class TrainerObject : public Napi::ObjectWrap<TrainerObject> {
       Options options(info[0], "decode");
       const at::Tensor latents = read_latents(options.object("latents"), session_->model);
       options.finish();
-      return batch(info.Env(), [latents](const Trainer& trainer, const Cancelled& cancelled) {
-        return trainer.decode(latents, cancelled);
-      });
+      return batch(info.Env(), of_rows(Kind::decode, latents));
     });
   }
 
@@ -375,9 +192,18 @@ class TrainerObject : public Napi::ObjectWrap<TrainerObject> {
       Options options(info[0], "reverse");
       const at::Tensor images = read_images(options.object("images"), &session_->model);
       options.finish();
-      return batch(info.Env(), [images](const Trainer& trainer, const Cancelled& cancelled) {
-        return trainer.encode(images, cancelled);
-      });
+      return batch(info.Env(), of_rows(Kind::encode, images));
+    });
+  }
+
+  Napi::Value extract(const Napi::CallbackInfo& info) {
+    return guarded_promise(info.Env(), [&] {
+      Options options(info[0], "extract");
+      const SharedExtractor extractor = read_extractor(options, "extractor");
+      if (!extractor) options.fail("extractor", "must be what createExtractor() gave");
+      const at::Tensor images = read_images(options.object("images"), nullptr);
+      options.finish();
+      return batch(info.Env(), of_rows(Kind::extract, images), extractor);
     });
   }
 
@@ -391,10 +217,7 @@ class TrainerObject : public Napi::ObjectWrap<TrainerObject> {
       return Environment::of(env).run(
           env,
           [session = session_, state = std::move(state)] {
-            Trainer& trainer = session->handle.get();
-            trainer.restore(state);
-            distributed::give(trainer.ranks(), {distributed::Task::restore, 0, {}});
-            trainer.synchronise();
+            lead_restore(*session, state);
             return true;
           },
           [](Napi::Env env, bool) { return env.Undefined(); });
@@ -423,7 +246,7 @@ class TrainerObject : public Napi::ObjectWrap<TrainerObject> {
     });
   }
 
-  std::shared_ptr<Session> session_;
+  std::shared_ptr<TrainerSession> session_;
   ReportedMemory memory_;
 };
 
@@ -437,21 +260,9 @@ Napi::Value create_trainer(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   return guarded_promise(env, [&] {
     Options options(info[0], "trainer");
-    TrainerConfig config;
-    config.model = read_model(options.object("model"));
-    config.loss = read_loss(options.object("loss"));
-    config.optimizer = read_optimizer(options.object("optimizer"));
-    config.seed = static_cast<uint64_t>(options.integer("seed", 0, kLargestInteger));
-    config.batch_size = options.integer("batchSize", 1, 1 << 20);
-    config.accumulate = options.integer_or("accumulate", 1, 1 << 20, 1);
-    config.dtype = read_dtype(options);
-    config.augmentation = read_augmentation(options);
-    config.residency = read_residency(options);
+    TrainerConfig config = read_trainer_config(options);
     const int threads = read_threads(options);
     const std::string device = read_device(options);
-    config.precision = read_precision(options);
-    config.recompute = options.boolean_or("recompute", false);
-    if (!options.value("faults").IsUndefined()) config.faults = read_faults(options.object("faults"));
     std::optional<ImageSource> source = read_source(options, &config.model);
     std::optional<TrainerState> state;
     if (options.has("state")) state = read_state(options.object("state"));
@@ -469,11 +280,11 @@ Napi::Value create_trainer(const Napi::CallbackInfo& info) {
           // The state was copied; holding the inputs until the promise settles would double the memory.
           source.reset();
           state.reset();
-          return Made<Session>{
-              std::make_shared<Session>(std::move(trainer), threads, config.model, config.dtype, group),
-              bytes};
+          return Made<TrainerSession>{std::make_shared<TrainerSession>(std::move(trainer), threads,
+                                                                       config.model, config.dtype, group),
+                                      bytes};
         },
-        [](Napi::Env env, const Made<Session>& made) -> Napi::Value {
+        [](Napi::Env env, const Made<TrainerSession>& made) -> Napi::Value {
           return wrap(env, Environment::of(env).trainer_class, made, kTag);
         });
   });

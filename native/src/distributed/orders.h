@@ -9,8 +9,9 @@
 
 namespace san::distributed {
 
-enum class Task : int64_t { steps = 1, restore = 2, end = 3 };
+enum class Task : int64_t { steps = 1, restore = 2, end = 3, inference = 4 };
 
+/// After an order for inference the ranks agree on which: distributed/shared_inference.h.
 struct Order {
   Task task = Task::end;
   int64_t steps = 0;
