@@ -328,7 +328,10 @@ export interface Truncation {
   truncation?: number | undefined;
 }
 
-/** A training run in native memory. Methods queue on the engine thread and run in order. */
+/**
+ * A training run in native memory. Methods queue on the engine thread and run in order. Among several ranks, each works out
+ * its part of the rows of generate(), decode(), reverse() and extract(), which rank 0 calls and gets.
+ */
 export interface NativeTrainer {
   /** Takes `steps` training steps on the images given at creation; returns early after interrupt(). */
   run(options: { steps: number; schedule?: StepSchedule }): Promise<StepReport>;
@@ -337,7 +340,7 @@ export interface NativeTrainer {
   /** Has the next step's report on rank 0 say checkpointRequested. */
   requestCheckpoint(): void;
   /** On any rank but 0: takes part in what rank 0 does until it is disposed there. Gives the steps done. */
-  follow(): Promise<number>;
+  follow(options: { extractor?: NativeExtractor }): Promise<number>;
   /** One step on given inputs, with gradients. */
   stepOn(inputs: FixedInputs): Promise<FixedStepReport>;
   /** Draws images with the moving average (`ema`, default true) or the raw weights. */
@@ -346,6 +349,8 @@ export interface NativeTrainer {
   decode(options: { latents: LatentBatch }): Promise<ImageBatch>;
   /** Latents of images [N, S, S, C]. */
   reverse(options: { images: ImageBatch }): Promise<LatentBatch>;
+  /** The extractor's features of images [N, S, S, C]; the other ranks must follow with one of their own. */
+  extract(options: { extractor: NativeExtractor; images: ImageBatch }): Promise<FeatureBatch>;
   /** A copy of the whole state. */
   state(): Promise<TrainerState>;
   /** Goes back, or on, to a state as at creation; to the seed's initial values when none is given. */

@@ -1,7 +1,10 @@
 /** The part of every rank but 0 in a run: it computes, writes nothing and says nothing. */
 import { resolveConfig } from '../config/resolve.js';
+import type { Config } from '../config/schema.js';
 import { openData } from '../data/dataset.js';
 import { SanError } from '../errors.js';
+import { needsExtractor } from '../metrics/catalogue.js';
+import { FeatureExtractor } from '../metrics/features.js';
 import type { Addon } from '../native.js';
 import { faultsOf } from '../training/faults.js';
 import { trainerOptions } from '../training/trainer-options.js';
@@ -29,6 +32,7 @@ export async function followRun(team: Team, addon: Addon, options: FollowOptions
   });
   if ((await team.listen()).type !== 'train') return;
   await team.compareData(data, hash);
+  const extractor = await extractorOf(config, addon);
   const faults = faultsOf(process.env);
   const trainer = await addon.createTrainer({
     ...trainerOptions(config, addon, team.localRank),
@@ -43,10 +47,18 @@ export async function followRun(team: Team, addon: Addon, options: FollowOptions
     if (checkpointWanted?.()) trainer.requestCheckpoint();
   }, LOOK);
   try {
-    await trainer.follow();
+    await trainer.follow({ ...(extractor && { extractor: extractor.native }) });
   } finally {
     clearInterval(timer);
     signal?.removeEventListener('abort', interrupt);
     await trainer.dispose();
+    await extractor?.dispose();
   }
+}
+
+/** For this rank's part of the metrics' features. */
+async function extractorOf(config: Config, addon: Addon): Promise<FeatureExtractor | undefined> {
+  const { extractor: path, metrics, metricEvery } = config;
+  if (path === undefined || metricEvery === 0 || !metrics.some(needsExtractor)) return undefined;
+  return await FeatureExtractor.load(path, addon, config);
 }

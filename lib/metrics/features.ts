@@ -8,9 +8,10 @@ import type { Addon, FeatureBatch, ImageBatch, NativeExtractor } from '../native
 import { imagesFrom, inBlocks, type MeasureControl, Rows } from './blocks.js';
 import type { MetricConfig } from './catalogue.js';
 import { cacheKey, readFeatures, writeFeatures } from './feature-cache.js';
+import type { Sampler } from './sampler.js';
 
 export class FeatureExtractor {
-  private readonly native: NativeExtractor;
+  readonly native: NativeExtractor;
   private readonly path: string;
   /** All that its features depend on besides the images. */
   private readonly identity: readonly string[];
@@ -38,9 +39,9 @@ export class FeatureExtractor {
     return new FeatureExtractor(native, path, [hash, size === undefined ? 'as is' : String(size), range]);
   }
 
-  /** Features of one block of images. */
-  features(images: ImageBatch): Promise<FeatureBatch> {
-    return this.native.features({ images });
+  /** Features of one block of images, shared out among the ranks of `model` if it has any. */
+  features(images: ImageBatch, model?: Sampler): Promise<FeatureBatch> {
+    return model?.extract?.({ extractor: this.native, images }) ?? this.native.features({ images });
   }
 
   /** Features [N, D] of the whole batch, from `cacheFolder` when they are there; put there otherwise. */

@@ -44,7 +44,7 @@ export async function measureGenerated(
     const room = images.data.subarray(0, kept.length - offset);
     kept.set(room, offset);
     offset += room.length;
-    if (compared !== undefined) features?.add(await compared.extractor.features(images));
+    if (compared !== undefined) features?.add(await compared.extractor.features(images, model));
   });
   const values: MetricValues = {};
   const { signal, onProgress } = control;

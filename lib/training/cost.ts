@@ -102,16 +102,16 @@ export const optimizerTraffic = ({ shared, generator, reverser }: PartParameters
 
 /**
  * Of a step of `config`. The backward pass is twice the forward pass, for the gradients of inputs and of weights.
- * LLZ with other weights than LGD and LRZ takes a backward pass through R(G(Z)) of its own. With `recompute` each backward
- * pass has a forward pass in it.
+ * LLZ with other weights than LGD and LRZ takes a backward pass through R(G(Z)) of its own. Taken in several passes, a batch
+ * goes forward once more, for the distances between all latents. With `recompute` each backward pass has a forward pass in it.
  */
 export function stepFlops(config: Config): StepFlops {
-  const { batchSize, penaltyWeight } = config;
+  const { batchSize, accumulate, penaltyWeight } = config;
   const one = 2 * batchSize * passMacs(config);
   const forward = generatorPasses(config) * one + 2 * one;
   const again = config.recompute ? forward : 0;
   return {
-    forward,
+    forward: accumulate > 1 ? 2 * forward : forward,
     backward: 2 * forward + again + (needsSecondBackward(config) ? (config.recompute ? 2 : 1) * one : 0),
     // R(h) forwards, its gradient for h, and the backward passes of both.
     penalty: penaltyWeight === 0 ? 0 : 6 * one,

@@ -128,7 +128,7 @@ for (const { name, options: given, faults } of cases) {
     const shared = { ...options, ...(ranks.rank === 1 && faults && { faults }), group: team.group };
     if (ranks.rank > 0) {
       const trainer = await addon.createTrainer({ threads: 1, ...shared });
-      await trainer.follow();
+      await trainer.follow({});
       await trainer.dispose();
       continue;
     }

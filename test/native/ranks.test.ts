@@ -6,6 +6,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { loadCheckpoint } from '../../lib/checkpoint/checkpoint.js';
+import { loadAddon } from '../../lib/native.js';
 import { savePhotos } from './photos.js';
 import { root } from './support.js';
 
@@ -16,7 +18,7 @@ interface Ended {
 }
 
 interface Rank {
-  kill(): void;
+  kill(signal: NodeJS.Signals): void;
   output(): string;
   ended: Promise<Ended>;
 }
@@ -38,7 +40,7 @@ function start(args: readonly string[], variables: NodeJS.ProcessEnv): Rank {
   let output = '';
   for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk) => (output += chunk));
   return {
-    kill: () => child.kill('SIGKILL'),
+    kill: (signal) => child.kill(signal),
     output: () => output,
     ended: new Promise((resolve) => child.once('close', (code, signal) => resolve({ code, signal, output }))),
   };
@@ -60,6 +62,13 @@ test('two ranks compute what one does, for each estimator and pairing', async ()
   expect(lines).toHaveLength(32);
 });
 
+test('two ranks share out images, latents and features', async () => {
+  const ranks = await startBoth(['dist/test/acceptance/rank-inference.js']);
+  const [first, second] = await Promise.all(ranks.map(({ ended }) => ended));
+  expect([first?.code, second?.code], `${first?.output}${second?.output}`).toEqual([0, 0]);
+  expect(first?.output.split('\n').filter((line) => line.includes('"good":true'))).toHaveLength(17);
+});
+
 describe('the command line', () => {
   let folder = '';
   let photos = '';
@@ -77,11 +86,52 @@ describe('the command line', () => {
 
   test('--ranks 2 trains; one rank alone continues the run', async () => {
     const out = join(folder, 'run');
-    const both = await start(train(out, '--ranks', '2', '--steps', '6'), {}).ended;
+    const metrics = ['--metric-every', '3', '--metrics', 'fd,reconstruction', '--metric-count', '5'];
+    const extractor = join(root, 'test/native/data/extractor.pt');
+    const settings = ['--ranks', '2', '--steps', '6', ...metrics, '--extractor', extractor];
+    const both = await start(train(out, ...settings), { SAN_NATIVE_CACHE: join(folder, 'cache') }).ended;
     expect(both.code, both.output).toBe(0);
+    const lines = await readFile(join(out, 'metrics.jsonl'), 'utf8');
+    expect(lines.match(/"fd":[\d.e-]+,"reconstruction":|"reconstruction":.*"fd":/g)).toHaveLength(2);
     const alone = await start(train(out, '--resume', '--steps', '8'), {}).ended;
     expect(alone.code, alone.output).toBe(0);
     expect(await readdir(join(out, 'checkpoints'))).toContain('step-000008.safetensors');
+  });
+
+  test('steps that are not finite on one rank take all back to the last checkpoint, as one rank goes back', async () => {
+    const settings = ['--steps', '8', '--checkpoint-every', '3'];
+    const faults = JSON.stringify({ nanGradient: [4, 5, 6] });
+    const both = join(folder, 'back');
+    const port = String(await freePort());
+    const environment = { WORLD_SIZE: '2', MASTER_PORT: port };
+    const one = join(folder, 'back-alone');
+    const [first, second, alone] = await Promise.all([
+      start(train(both, ...settings), { ...environment, RANK: '0' }).ended,
+      start(train(both, ...settings), { ...environment, RANK: '1', SAN_NATIVE_FAULTS: faults }).ended,
+      start(train(one, ...settings, '--accumulate', '2'), { SAN_NATIVE_FAULTS: faults }).ended,
+    ]);
+    expect([first.code, second.code, alone.code], `${first.output}${second.output}`).toEqual([0, 0, 0]);
+    expect(first.output).toMatch(/went back to step 3, .* with the learning rate halved/);
+    const tensors = async (out: string) =>
+      (await loadCheckpoint(join(out, 'checkpoints/step-000008.safetensors'), loadAddon())).tensors;
+    expect(await tensors(both)).toEqual(await tensors(one));
+  });
+
+  test('SIGUSR1 and SIGTERM to a rank other than 0 save a checkpoint and end the run, on all', async () => {
+    const out = join(folder, 'signals');
+    const [first, second] = await startBoth(train(out, '--steps', '1000000', '--checkpoint-every', '900000'));
+    const until = async (path: string) => {
+      for (let i = 0; i < 600 && (await readdir(path).catch(() => [])).length === 0; i++) await delay(100);
+    };
+    for (let i = 0; i < 600 && (await readFile(join(out, 'metrics.jsonl')).catch(() => '')).length === 0; i++)
+      await delay(100);
+    second.kill('SIGUSR1');
+    await until(join(out, 'checkpoints'));
+    expect(await readdir(join(out, 'checkpoints'))).toHaveLength(1);
+    second.kill('SIGTERM');
+    const ended = await Promise.all([first.ended, second.ended]);
+    expect(ended[0].output).toMatch(/stopped|interrupted|aborted/i);
+    expect(await readdir(join(out, 'checkpoints'))).toHaveLength(2);
   });
 
   test('a rank that is killed ends the other with an error that names it', async () => {
@@ -89,7 +139,7 @@ describe('the command line', () => {
     const [first, second] = await startBoth(train(out, '--steps', '1000000', '--checkpoint-every', '20'));
     const lines = () => readFile(join(out, 'metrics.jsonl'), 'utf8').catch(() => '');
     for (let i = 0; i < 600 && (await lines()) === ''; i++) await delay(100);
-    second.kill();
+    second.kill('SIGKILL');
     const { code, output } = await first.ended;
     expect(code).toBe(1);
     expect(output).toMatch(/ERR_SAN_RANK_LOST: rank 1 \(process \d+ on .*\) is gone/);

@@ -1,6 +1,7 @@
 /** An addon without arithmetic: enough of its behaviour to test what is built on it. */
 import type {
   Addon,
+  FeatureBatch,
   ImageBatch,
   LatentBatch,
   Losses,
@@ -129,6 +130,10 @@ export class FakeTrainer implements NativeTrainer {
 
   interrupt(): void {
     this.interrupted = true;
+  }
+
+  async extract({ images: { shape } }: { images: ImageBatch }): Promise<FeatureBatch> {
+    return { data: new Float32Array(shape[0]), shape: [shape[0], 1] };
   }
 
   async generate(options: SampleOptions): Promise<ImageBatch> {
