@@ -1,7 +1,7 @@
 /**
  * What docs/distributed.md's model predicts for more ranks: node dist/test/acceptance/scaling.js [GBIT_PER_SECOND]
- * [LATENCY_US] [ROWS_PER_RANK]. Measured here: a step, the part of it that each rank repeats for the whole batch, and how many
- * bytes gradients have. Not measured: bandwidth and latency, which are the caller's.
+ * [LATENCY_US] [ROWS_PER_RANK]. Measured here: a step, its distances, of which each rank takes a share for the whole batch, and
+ * how many bytes gradients have. Not measured: bandwidth and latency, which are the caller's.
  */
 import { resolveConfig } from '../../lib/config/resolve.js';
 import { modelOptions } from '../../lib/config/schema.js';
@@ -60,10 +60,9 @@ console.log('ranks  s/step  exposed communication  efficiency (same rows a rank)
 for (let ranks = 1; ranks <= 1024; ranks *= 2) {
   const ring = (2 * (ranks - 1) * bytes) / ranks / bandwidth + 2 * (ranks - 1) * latency;
   const exposed = Math.max(0, ring - OVERLAP * BACKWARD * compute);
-  const gather =
-    ((ranks - 1) * 2 * 4 * rows * dimensions) / bandwidth + (ranks - 1) * latency * (ranks > 1 ? 1 : 0);
-  // Sorting n numbers costs n log n.
-  const growth = ranks * (1 + Math.log2(ranks) / Math.max(1, Math.log2(rows)));
+  const gather = (ranks - 1) * ((4 * 4 * rows * dimensions) / bandwidth + 2 * latency);
+  // Sorting n numbers costs n log n; n grows with the ranks, and each takes its share of the projections.
+  const growth = 1 + Math.log2(ranks) / Math.max(1, Math.log2(rows));
   const total = compute + distance * growth + exposed + gather;
   const row = [ranks, total.toFixed(3), (exposed + gather).toFixed(4), (step / total).toFixed(3)];
   console.log(row.map((cell) => String(cell).padEnd(9)).join(''));

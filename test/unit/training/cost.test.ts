@@ -64,6 +64,7 @@ describe('a step', () => {
     ['without LGD R has a backward pass of its own', { wGD: 0 }, 4, 9, 0],
     ['modules that run again', { recompute: true }, 4, 12, 0],
     ['and twice where R has a backward pass of its own', { recompute: true, wGD: 0 }, 4, 14, 0],
+    ['two passes go forward once more', { accumulate: 2 }, 8, 8, 0],
     ['the gradient penalty', { penaltyWeight: 10, penaltyEvery: 4 }, 4, 8, 6],
   ])('%s', (_, changes, forward, backward, penalty) => {
     const config = small(changes);
