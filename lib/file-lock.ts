@@ -6,15 +6,18 @@
  * Not proper-lockfile: its locks carry no owner, so what a killed process has locked would stay so until the lock's time
  * is up.
  */
-import { link, readFile, readlink, rename, rm, stat, utimes, writeFile } from 'node:fs/promises';
+import { link, readFile, readlink, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { dirname } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 import { OutputError } from './errors.js';
 import { fileErrorReason, temporaryIn } from './files.js';
 
 /** Milliseconds between two renewals, and age from which a lock of elsewhere is abandoned. */
 const RENEWAL = 5_000;
 const ABANDONED = 30_000;
+/** Milliseconds until another look while someone else takes an abandoned lock away. */
+const GUARD_WAIT = 5;
 
 /** A living process has the lock. */
 export class LockHeld extends Error {
@@ -89,20 +92,38 @@ async function linked(from: string, path: string): Promise<boolean> {
   }
 }
 
-/** Throws LockHeld when the lock's owner lives. */
+/**
+ * Throws LockHeld when the lock's owner lives. Only who has the guard beside it may take a lock away, and looks again
+ * before: otherwise one that was taken over and locked anew in between would go with it.
+ */
 async function removeIfAbandoned(path: string, own: string): Promise<void> {
+  await throwIfHeld(path, own);
+  const guard = `${path}.takeover`;
+  if (!(await linked(own, guard))) {
+    await removeOldGuard(guard, own);
+    await setTimeout(GUARD_WAIT);
+    return;
+  }
+  try {
+    await throwIfHeld(path, own);
+    await rm(path, { force: true });
+  } finally {
+    await rm(guard, { force: true });
+  }
+}
+
+async function throwIfHeld(path: string, own: string): Promise<void> {
   const content = await contentOf(path);
   if (content === undefined) return;
   const owner = parseOwner(content);
   if (owner !== undefined && (await isAlive(owner, path, own))) throw new LockHeld(owner);
-  // Taken away under a name of our own: had another process just done the same and locked anew, it shows here.
-  const aside = temporaryIn(dirname(path));
-  await rename(path, aside).catch((error: NodeJS.ErrnoException) => {
-    if (error.code !== 'ENOENT') throw error;
-  });
-  const taken = await contentOf(aside);
-  if (taken !== undefined && taken !== content) await linked(aside, path);
-  await rm(aside, { force: true });
+}
+
+/** Of a process that was killed with the guard, which is held for moments. */
+async function removeOldGuard(guard: string, own: string): Promise<void> {
+  const content = await contentOf(guard);
+  const owner = content === undefined ? undefined : parseOwner(content);
+  if (owner !== undefined && !(await isAlive(owner, guard, own))) await rm(guard, { force: true });
 }
 
 async function contentOf(path: string): Promise<string | undefined> {
