@@ -3,7 +3,8 @@ import { readFile } from 'node:fs/promises';
 import { parse } from 'yaml';
 import { z } from 'zod';
 import { suggestion } from '../lib/config/nearest.js';
-import { resolveConfig } from '../lib/config/resolve.js';
+import type { PresetName } from '../lib/config/presets.js';
+import { presetLayer, resolveConfig } from '../lib/config/resolve.js';
 import type { Config, ConfigInput } from '../lib/config/schema.js';
 import { ConfigError } from '../lib/errors.js';
 import { fileErrorReason } from '../lib/files.js';
@@ -33,7 +34,7 @@ const gridSchema = z.strictObject({
   /** Generated images that are measured, and real ones at most. */
   samples: z.int().min(4).default(2000),
   seeds: z.array(z.int().min(0)).min(1).default([1]),
-  /** Settings of every SAN. */
+  /** Settings of every SAN; with `preset`, over those. */
   settings: settings.default({}),
   contenders: z
     .record(
@@ -44,14 +45,16 @@ const gridSchema = z.strictObject({
 });
 export type Grid = z.output<typeof gridSchema>;
 
+export type RunSettings = ConfigInput & { preset?: PresetName };
+
 /** One training run: a contender with one seed. */
 export interface Run {
   contender: string;
   peer: PeerName | undefined;
   seed: number;
   images: number;
-  /** SAN only. */
-  settings: ConfigInput;
+  /** SAN only; what the preset and the schema say counts for the rest. */
+  settings: RunSettings;
 }
 
 /** Throws ConfigError naming file, field and what is wrong, an unknown setting of a SAN included. */
@@ -107,7 +110,7 @@ export function runsOf(grid: Grid): Run[] {
         peer: one.peer,
         seed,
         images: one.images ?? grid.images,
-        settings: { ...grid.settings, ...one.settings } as ConfigInput,
+        settings: { ...grid.settings, ...one.settings } as RunSettings,
       },
     })),
   );
@@ -140,4 +143,5 @@ export function configOf(grid: Grid, { settings, seed, images }: Run): Config {
   });
 }
 
-const resolved = (values: Record<string, unknown>): Config => resolveConfig([{ source: '', values }]);
+const resolved = ({ preset, ...values }: RunSettings): Config =>
+  resolveConfig([...(preset === undefined ? [] : [presetLayer(preset)]), { source: '', values }]);

@@ -32,16 +32,6 @@ export async function encodeGrid(images: ImageBatch, options: GridOptions = {}):
 /** The whole factor by which images of a width are enlarged to be looked at; 1 for large ones. */
 export const enlargement = (width: number): number => Math.max(1, Math.round(CELL / width));
 
-/** One image of a batch as a PNG. */
-export async function encodeImage(images: ImageBatch, index: number): Promise<Buffer> {
-  const [, height, width, channels] = images.shape;
-  const size = height * width * channels;
-  const pixels = images.data.subarray(index * size, (index + 1) * size);
-  return sharp(pixels, { raw: { width, height, channels: channels as 1 | 3 } })
-    .png()
-    .toBuffer();
-}
-
 /** Up to `count` images of a batch, evenly spread over it. */
 export function spread(images: ImageBatch, count: number): ImageBatch {
   const [available, height, width, channels] = images.shape;

@@ -5,7 +5,7 @@
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { encodeImage } from '../../lib/generation/grid.js';
+import { encodePng } from '../../lib/generation/sinks/png.js';
 import { type Endpoint, interpolateImages, San, scoreImages } from '../../lib/index.js';
 import { ImageReader } from '../../lib/reverser/images.js';
 import { PACES } from '../../lib/reverser/interpolate.js';
@@ -57,7 +57,7 @@ try {
   const files: string[] = [];
   for (let i = 0; i < images.shape[0]; i++) {
     files.push(join(folder, `${i}.png`));
-    await writeFile(files[i] as string, await encodeImage(images, i));
+    await writeFile(files[i] as string, await encodePng(images, i));
   }
   const ends: Record<string, Endpoint[]> = {
     real: files,

@@ -1,6 +1,6 @@
 import sharp from 'sharp';
 import { describe, expect, it } from 'vitest';
-import { encodeGrid, encodeImage, spread } from '../../../lib/generation/grid.js';
+import { encodeGrid, spread } from '../../../lib/generation/grid.js';
 import type { ImageBatch } from '../../../lib/native.js';
 
 /** Every pixel tells its image, row, column and channel. */
@@ -45,18 +45,6 @@ describe('encodeGrid', () => {
       }
     },
   );
-});
-
-describe('encodeImage', () => {
-  it.each([1, 3])('writes the very pixels of one image with %i channels', async (channels) => {
-    const images = batch(3, 8, channels);
-    const { data, info } = await decode(await encodeImage(images, 1));
-    expect([info.width, info.height]).toEqual([8, 8]);
-    const grey = data.filter((_, i) => i % info.channels === 0);
-    const size = 64 * channels;
-    const expected = images.data.subarray(size, 2 * size).filter((_, i) => i % channels === 0);
-    expect([...grey]).toEqual([...expected]);
-  });
 });
 
 describe('spread', () => {

@@ -4,7 +4,7 @@ import type { NativeProfile } from '../../../lib/native.js';
 export function recorded(
   events: [name: string, part: string, begin: number, end: number, isScope?: boolean][],
 ): NativeProfile {
-  const names = [...new Set(['', ...events.flatMap(([name, part]) => [name, part])])];
+  const names = [...new Set(['', ...events.flatMap((event) => event.slice(0, 2) as string[])])];
   return {
     names,
     name: Uint32Array.from(events, ([name]) => names.indexOf(name)),

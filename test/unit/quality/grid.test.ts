@@ -29,12 +29,26 @@ describe('a grid file', () => {
     expect([checkpointEvery * batchSize, steps * batchSize]).toEqual(pointsOf(grid, run));
   });
 
+  it('takes a preset under the settings of its SANs', () => {
+    const grid = parseGrid(
+      small(
+        '  a: { settings: { penaltyEvery: 2 } }\n  b: { settings: { preset: paper } }\n',
+        "settings: { preset: '32' }\n",
+      ),
+      'g.yaml',
+    );
+    const [a, b] = runsOf(grid).map((run) => configOf(grid, run));
+    expect([a?.repulsionForm, a?.penaltyEvery]).toEqual(['exponential', 2]);
+    expect([b?.repulsionForm, b?.pairing]).toEqual(['hinge', 'random']);
+  });
+
   it.each([
     ['a: {', 'neither YAML nor JSON'],
     ['set: fashion-32', 'images'],
     [small('  a: { peer: dcgn }\n'), 'contenders.a.peer'],
     [small('  a: { setings: {} }\n'), 'did you mean settings'],
     [small('  a: { settings: { repulsionWheight: 1 } }\n'), 'repulsionWeight'],
+    [small('  a: { settings: { preset: papr } }\n'), 'paper'],
     [small('  a: { peer: dcgan, settings: { lambda: 1 } }\n'), 'a peer has none'],
     [small('  a: {}\n', 'settings: { batchSize: 0 }\n'), 'batchSize'],
   ])('is refused by name and field: %j', (text, message) => {
