@@ -1,4 +1,4 @@
-/** Named sets of settings. Whatever a preset leaves out keeps the schema's default, which is the spec's. */
+/** Named sets of settings. Whatever a preset leaves out keeps the schema's default. */
 import type { ConfigInput } from './schema.js';
 
 /**
@@ -6,13 +6,6 @@ import type { ConfigInput } from './schema.js';
  * another --image-size or --base-width over them still fits together.
  */
 const sized = {
-  /** In place of the spec's defaults, which blur: docs/quality.md has the measurements. */
-  wGI: 1,
-  lgiScales: [0.1, 0, 1],
-  repulsionForm: 'exponential',
-  repulsionWeight: 1,
-  penaltyWeight: 1,
-  penaltyEvery: 4,
   /** In images, not steps: holds whatever the batch size. */
   emaHalfLife: 10_000,
   /** An average that is no older than the run lets the first sample grids show something. */
@@ -23,7 +16,7 @@ const sized = {
 } satisfies ConfigInput;
 
 export const presets = {
-  /** The spec's defaults on networks small enough for a few minutes on two cores. */
+  /** Networks small enough for a few minutes on two cores. */
   quickstart: {
     imageSize: 32,
     widths: [64, 64, 64, 64, 32, 16, 16],
@@ -45,6 +38,7 @@ export const presets = {
     wRZ: 1,
     wRX: 1,
     wLZ: 0,
+    lgiScales: [1],
     repulsionWeight: 0,
     penaltyWeight: 10,
     penaltyEvery: 1,

@@ -129,6 +129,7 @@ const modelKeys = {
   attentionRatio: ratio(0.25).describe('Hidden channels of the channel attention, relative to its input'),
 };
 
+/** Defaults that differ from the spec's, whose pictures blur: docs/quality.md has the measurements. */
 const lossKeys = {
   estimator: z
     .enum(['normal', 'sliced', 'sinkhorn', 'dual'])
@@ -145,7 +146,7 @@ const lossKeys = {
     .array(real(0, 1e6))
     .min(1)
     .max(10)
-    .default([1])
+    .default([0.1, 0, 1])
     .describe(
       'Weights of LGI at full resolution, half of it, and so on; more of it on coarse scales blurs less',
     )
@@ -153,16 +154,14 @@ const lossKeys = {
   wRZ: weight(1).describe('Weight of LRZ in the loss of R; without effect under repulsion'),
   wRX: weight(1).describe('Weight of LRX, the distance of R(X) from the prior, in the loss of R'),
   wLZ: weight(0).describe('Weight of LLZ, the squared error of R(G(Z)) against Z, in both losses'),
-  repulsionWeight: weight(0.3).describe(
-    'Weight of R driving generated latents off the prior; 0 turns it off',
-  ),
+  repulsionWeight: weight(1).describe('Weight of R driving generated latents off the prior; 0 turns it off'),
   repulsionMargin: real(0, 1e6).default(1).describe('Distance at which repulsion ends'),
   repulsionForm: z
     .enum(['hinge', 'exponential'])
-    .default('hinge')
+    .default('exponential')
     .describe('Whether repulsion ends at the margin, or fades out over margins of distance'),
-  penaltyWeight: weight(0).describe('Weight of the gradient penalty on R; 0 turns it off'),
-  penaltyEvery: whole(1, 65536).default(1).describe('Steps between two gradient penalties'),
+  penaltyWeight: weight(1).describe('Weight of the gradient penalty on R; 0 turns it off'),
+  penaltyEvery: whole(1, 65536).default(4).describe('Steps between two gradient penalties'),
   sinkhornEpsilon: real(1e-6, 1e6).default(0.05).describe('Entropic blur of the sinkhorn estimator'),
   sinkhornIterations: whole(1, 65536).default(100).describe('Iterations of the sinkhorn estimator'),
 };

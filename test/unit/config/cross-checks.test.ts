@@ -21,7 +21,7 @@ describe('settings at odds with each other', () => {
     [{ keepBest: 'reconstruction' }, /^keepBest = reconstruction: .* metricEvery = 0/],
     [{ keepBest: 'swd', metricEvery: 5, metrics: [] }, /^keepBest = swd: metrics = none does not measure/],
     [{ targets: ['lgi<1', 'swd < 3'] }, /^targets = swd < 3: .* metricEvery = 0/],
-    [{ targets: ['gp<1'] }, /^targets = gp<1: .* penaltyWeight = 0/],
+    [{ targets: ['gp<1'], penaltyWeight: 0 }, /^targets = gp<1: .* penaltyWeight = 0/],
   ])('%o', (values, message) => {
     expect(() => resolve(values)).toThrow(ConfigError);
     expect(() => resolve(values)).toThrow(message);

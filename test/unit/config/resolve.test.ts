@@ -13,15 +13,19 @@ const layer = (values: Record<string, unknown>, source = '') => ({ source, value
 const resolve = (values: Record<string, unknown>) => resolveConfig([layer(values)]);
 
 describe('resolveConfig', () => {
-  it("has the spec's defaults", () => {
+  it("has the spec's defaults, but for the losses that docs/quality.md overrules", () => {
     const config = resolveConfig([]);
     expect(config).toMatchObject({
       wGD: 0.3,
       wGI: 1,
       wRX: 1,
       wLZ: 0,
-      repulsionWeight: 0.3,
+      repulsionWeight: 1,
       repulsionMargin: 1,
+      repulsionForm: 'exponential',
+      lgiScales: [0.1, 0, 1],
+      penaltyWeight: 1,
+      penaltyEvery: 4,
     });
     expect(config).toMatchObject({ estimator: 'normal', pairing: 'cycle', lambda: 0.5 });
     expect(config).toMatchObject({ adoThreshold: 0.3, adoRatio: 0.5, rpaRatio: 0.5, attentionRatio: 0.25 });
@@ -53,14 +57,16 @@ describe('resolveConfig', () => {
   });
 
   it('reads the description literally in the preset paper', () => {
-    const { wGD, wGI, wRZ, wRX, wLZ, repulsionWeight, pairing } = resolveConfig([presetLayer('paper')]);
-    expect({ wGD, wGI, wRZ, wRX, wLZ, repulsionWeight, pairing }).toEqual({
+    const config = resolveConfig([presetLayer('paper')]);
+    expect(config).toMatchObject({
       wGD: 1,
       wGI: 1,
       wRZ: 1,
       wRX: 1,
       wLZ: 0,
+      lgiScales: [1],
       repulsionWeight: 0,
+      penaltyEvery: 1,
       pairing: 'random',
     });
   });

@@ -38,8 +38,8 @@ describe('a grid file', () => {
       'g.yaml',
     );
     const [a, b] = runsOf(grid).map((run) => configOf(grid, run));
-    expect([a?.repulsionForm, a?.penaltyEvery]).toEqual(['exponential', 2]);
-    expect([b?.repulsionForm, b?.pairing]).toEqual(['hinge', 'random']);
+    expect([a?.emaHalfLife, a?.penaltyEvery]).toEqual([10000, 2]);
+    expect([b?.penaltyWeight, b?.pairing]).toEqual([10, 'random']);
   });
 
   it.each([

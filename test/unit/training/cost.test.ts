@@ -26,6 +26,8 @@ const small = (changes: Record<string, unknown> = {}) =>
         strides: [1, 1, 1, 1, 1, 2],
         latentChannels: 4,
         batchSize: 2,
+        penaltyWeight: 0,
+        penaltyEvery: 1,
         ...changes,
       },
     },

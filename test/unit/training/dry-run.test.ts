@@ -29,6 +29,7 @@ beforeEach(async () => {
     maxWidth: 8,
     batchSize: 2,
     steps: 100,
+    penaltyWeight: 0,
   };
 });
 
@@ -95,7 +96,10 @@ describe('san-native train --dry-run', () => {
       }),
       vi.spyOn(process.stderr, 'write').mockReturnValue(true),
     ];
-    const size = '--image-size 16 --base-width 4 --max-width 8 --batch-size 2 --steps 1000000'.split(' ');
+    const size =
+      '--image-size 16 --base-width 4 --max-width 8 --batch-size 2 --steps 1000000 --penalty-weight 0'.split(
+        ' ',
+      );
     const argv = [
       'train',
       join(folder, 'data'),

@@ -22,7 +22,7 @@ describe('scheduleOf', () => {
     expect([...new Set(learningRate)]).toEqual([1e-3]);
     expect([...new Set(lambda)]).toEqual([0.3]);
     expect([...new Set(emaDecay)]).toEqual([0.995]);
-    expect([...new Set(repulsionWeight)]).toEqual([0.3]);
+    expect([...new Set(repulsionWeight)]).toEqual([1]);
   });
 
   it('warms up, then decays to the final rate at the last step', () => {
