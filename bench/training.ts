@@ -109,7 +109,8 @@ function fixedInputs({
 async function lossesOf({ config, tensors }: Model, inputs: FixedInputs, steps: number): Promise<Losses[]> {
   const trainer = await loadAddon().createTrainer({
     model: modelOptions(config),
-    loss: lossOptions(config),
+    // What the penalty looks at is drawn, by each program for itself.
+    loss: { ...lossOptions(config), penaltyWeight: 0 },
     optimizer: optimizerOptions(config),
     seed: config.seed,
     batchSize: config.batchSize,

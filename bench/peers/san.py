@@ -150,6 +150,17 @@ def wd_normal(latents, directions, q):
     return ((latents.flatten(1) @ directions).sort(0).values - q).square().mean()
 
 
+def image_error(difference, scales):
+    """Mean square at full resolution, half of it, and so on, each with its weight."""
+    total = 0.0
+    for s, weight in enumerate(scales):
+        if s > 0:
+            difference = F.avg_pool2d(difference, 2, ceil_mode=True, count_include_pad=False)
+        if weight != 0:
+            total = total + weight * difference.square().mean()
+    return total
+
+
 def draw_directions(numbers, count, axes):
     """Fresh unit columns and the coordinate axes."""
     drawn = F.normalize(torch.randn(numbers, count, device=axes.device), dim=0)

@@ -1,8 +1,9 @@
-"""Training steps in PyTorch: specification, section 3. Cycle pairing, estimator `normal`, repulsion, no penalty."""
+"""Training steps in PyTorch: specification, sections 2 and 3. Cycle pairing, estimator `normal`, repulsion, penalty."""
 import os
 
 import numpy
 import torch
+import torch.nn.functional as F
 from safetensors.torch import load_file
 
 import san
@@ -13,8 +14,8 @@ class Trainer:
     def __init__(self, options):
         config = options["config"]
         known = config["pairing"] == "cycle" and config["estimator"] == "normal" and config["repulsionWeight"] > 0
-        if not known or config["wLZ"] != 0 or config["penaltyWeight"] != 0:
-            raise ValueError("this peer knows the default losses alone")
+        if not known or config["wLZ"] != 0:
+            raise ValueError("this peer knows cycle pairing, the normal estimator and repulsion alone")
         self.config = config
         self.options = options
         self.device, self.dtype = san.place(options)
@@ -42,13 +43,16 @@ class Trainer:
         pixels = numpy.fromfile(options["images"], numpy.uint8).reshape(-1, size, size, channels)
         self.images = torch.from_numpy(pixels).to(self.device)
         self.order = torch.empty(0, dtype=torch.long)
+        self.steps = 0
         self.generate, self.reverse, self.loss = san.generate, san.reverse, self.losses
+        # torch.compile does not differentiate twice.
+        self.reverse_eagerly = san.reverse
 
     def autocast(self):
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.dtype == torch.bfloat16)
 
     def losses(self, g, r, r_fake, z, x, directions):
-        """The sum whose gradient serves both networks, and the losses lgd, lgi and lrx.
+        """The sum whose gradient serves both networks, the losses lgd, lgi and lrx, and the generated images.
 
         r_fake are the reverser's parameters again: through R(G(Z)) its gradient enters with a weight of its own.
         """
@@ -60,8 +64,19 @@ class Trainer:
             back = self.reverse(r_fake, c, fake).float()
         lgd = san.wd_normal(back, directions, self.quantiles)
         lrx = san.wd_normal(rx, directions, self.quantiles)
-        lgi = (again - x).square().mean()
-        return c["wGD"] * lgd + c["wGI"] * lgi + c["wRX"] * lrx, lgd, lgi, lrx
+        lgi = san.image_error(again - x, c["lgiScales"])
+        return c["wGD"] * lgd + c["wGI"] * lgi + c["wRX"] * lrx, lgd, lgi, lrx, fake.detach()
+
+    def penalty(self, r, x, fake):
+        """The gradient penalty on R between real and generated images, which are detached."""
+        c = self.config
+        e = torch.rand(len(x), 1, 1, 1, device=self.device)
+        between = torch.lerp(fake, x, e).requires_grad_(True)
+        with self.autocast():
+            back = self.reverse_eagerly(r, c, between).float().flatten(1)
+        directions = F.normalize(torch.randn_like(back), dim=1)
+        (slope,) = torch.autograd.grad((back * directions).sum(), between, create_graph=True)
+        return c["penaltyWeight"] * c["penaltyEvery"] * (slope.flatten(1).norm(dim=1) - 1).square().mean()
 
     def step(self, z, x, directions):
         c = self.config
@@ -70,16 +85,22 @@ class Trainer:
             torch.compiler.cudagraph_mark_step_begin()
         g, r = list(self.generator.values()), list(self.reverser.values())
         fake = {name: t.detach().requires_grad_(True) for name, t in self.reverser.items()}
-        total, lgd, lgi, lrx = self.loss(self.generator, self.reverser, fake, z, x, directions)
+        total, lgd, lgi, lrx, images = self.loss(self.generator, self.reverser, fake, z, x, directions)
         gradients = torch.autograd.grad(total, [*g, *r, *fake.values()])
         of_g, of_r, of_fake = gradients[: len(g)], gradients[len(g) : len(g) + len(r)], gradients[len(g) + len(r) :]
-        # Repulsion: the hinge's derivative in the place of wGD.
-        factor = -c["repulsionWeight"] / c["wGD"]
+        # Repulsion: its derivative in the place of wGD.
+        distance, margin = lgd.detach(), c["repulsionMargin"]
+        strength = (-distance / margin).exp() if c["repulsionForm"] == "exponential" else (distance < margin).float()
+        factor = -c["repulsionWeight"] / c["wGD"] * strength
         if on_gpu:  # without a look at the distance, which would wait for the device
-            factor = torch.where(lgd.detach() < c["repulsionMargin"], factor, 0.0)
             torch._foreach_add_(of_r, torch._foreach_mul(of_fake, factor))
-        elif lgd.item() < c["repulsionMargin"]:
-            torch._foreach_add_(of_r, of_fake, alpha=factor)
+        elif factor.item() != 0:
+            torch._foreach_add_(of_r, of_fake, alpha=factor.item())
+        if c["penaltyWeight"] > 0 and self.steps % c["penaltyEvery"] == 0:
+            of_penalty = torch.autograd.grad(self.penalty(self.reverser, x, images), r, allow_unused=True)
+            touched = [(g, p) for g, p in zip(of_r, of_penalty) if p is not None]
+            torch._foreach_add_([g for g, _ in touched], [p for _, p in touched])
+        self.steps += 1
         for parameter, gradient in zip((*g, *r), (*of_g, *of_r)):
             parameter.grad = gradient
         self.optimizer.step()
@@ -114,7 +135,8 @@ def compile_networks(trainer):
 
 
 def first_steps(options, prepare):
-    trainer = Trainer(options)
+    """On fixed inputs, and without the penalty, whose inputs each program draws for itself."""
+    trainer = Trainer({**options, "config": {**options["config"], "penaltyWeight": 0}})
     prepare(trainer)
     fixed = {name: t.to(trainer.device) for name, t in load_file(options["inputs"]).items()}
     x = fixed["x"].contiguous(memory_format=torch.channels_last)
@@ -122,6 +144,8 @@ def first_steps(options, prepare):
     for _ in range(options["checked_steps"]):
         found = trainer.step(fixed["z"], x, fixed["directions"])
         losses.append({name: loss.item() for name, loss in found.items()})
+    trainer.config = options["config"]
+    trainer.steps = 0
     return trainer, losses
 
 
