@@ -20,7 +20,7 @@ describe('syncFiles', () => {
     'takes files that were placed without a sync: %s',
     async (way) => {
       const folder = await temporaryFolder();
-      await placeFile(join(folder, 'a'), ['1'], { sync: false });
+      await placeFile(join(folder, 'a'), Buffer.from('1'));
       if (way === 'without') vi.stubEnv('PATH', '');
       await syncFiles(folder, ['a']);
       if (way === 'without')
@@ -29,6 +29,27 @@ describe('syncFiles', () => {
       vi.unstubAllEnvs();
     },
   );
+});
+
+describe('placeFile', () => {
+  it('replaces an older file by one of many megabytes', async () => {
+    const folder = await temporaryFolder();
+    await writeFile(join(folder, 'a'), 'old');
+    const data = new Uint8Array(5_000_001).map((_, i) => i % 251);
+    await placeFile(join(folder, 'a'), data);
+    expect((await readFile(join(folder, 'a'))).equals(data)).toBe(true);
+    expect(await readdir(folder)).toEqual(['a']);
+  });
+
+  it('says why it cannot, and leaves nothing', async () => {
+    const folder = await temporaryFolder();
+    await mkdir(join(folder, 'a'));
+    const error = await failure(placeFile(join(folder, 'a'), Buffer.from('1')));
+    expect(error.message).toContain(join(folder, 'a'));
+    expect(await readdir(folder)).toEqual(['a']);
+    const missing = await failure(placeFile(join(folder, 'none', 'b'), Buffer.from('1')));
+    expect(missing.message).toContain('no such file or folder');
+  });
 });
 
 describe('writeFileAtomic', () => {
