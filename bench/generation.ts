@@ -1,5 +1,7 @@
 /** Whether two contenders draw the same images of the same latents. */
-import type { ImageBatch } from '../lib/native.js';
+import type { SanError } from '../lib/errors.js';
+import { San } from '../lib/generation/san.js';
+import type { Device, ImageBatch, LatentBatch } from '../lib/native.js';
 import { Disagreement } from './case.js';
 
 /** Images that every contender draws from the same latents first. */
@@ -13,6 +15,21 @@ const TOLERANCE = 1;
 const FLIPPED = 1;
 /** Mean difference that roundings to bfloat16, and the gates that they turn, may make. */
 const ROUGH_TOLERANCE = 12;
+
+/** The images of `latents`; undefined where the processor has no bf16. */
+export async function inBf16(
+  checkpoint: string,
+  latents: LatentBatch,
+  device: Device = 'cpu',
+): Promise<ImageBatch | undefined> {
+  try {
+    await using san = await San.load(checkpoint, { precision: 'bf16', device });
+    return await san.decode(latents);
+  } catch (error) {
+    if ((error as SanError).code === 'ERR_SAN_OPTIONS') return undefined;
+    throw error;
+  }
+}
 
 /** Of the values of two batches, in 8-bit levels. */
 function levelsApart(expected: ImageBatch, found: Uint8Array): { mean: number; p99: number; most: number } {

@@ -3,10 +3,9 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { encodeSafetensors } from '../../lib/checkpoint/safetensors.js';
 import { presets } from '../../lib/config/presets.js';
-import type { SanError } from '../../lib/errors.js';
 import { exportOnnx } from '../../lib/export/export.js';
 import { San } from '../../lib/generation/san.js';
-import type { ImageBatch, LatentBatch } from '../../lib/native.js';
+import type { LatentBatch } from '../../lib/native.js';
 import {
   type BenchCase,
   type CaseContext,
@@ -16,7 +15,7 @@ import {
   pythonContender,
 } from '../case.js';
 import { freshModel, type Model, normalTensor } from '../fixtures.js';
-import { CHECKED, compareImages, differenceText } from '../generation.js';
+import { CHECKED, compareImages, differenceText, inBf16 } from '../generation.js';
 
 const generate: BenchCase = {
   description: 'images from a trained network, in memory and as PNG files, beside PyTorch and onnxruntime',
@@ -79,17 +78,6 @@ async function inMemory(
       ...[...facts].flatMap(([name, { images }]) => compareImages(name, expected, images)),
     ],
   };
-}
-
-/** The images of `latents`; undefined where the CPU has no bf16. */
-async function inBf16(checkpoint: string, latents: LatentBatch): Promise<ImageBatch | undefined> {
-  try {
-    await using san = await San.load(checkpoint, { precision: 'bf16' });
-    return await san.decode(latents);
-  } catch (error) {
-    if ((error as SanError).code === 'ERR_SAN_OPTIONS') return undefined;
-    throw error;
-  }
 }
 
 /** PNG files, beside which the rate of the comparison before is that of the images alone. */

@@ -8,12 +8,13 @@ import {
   type BenchCase,
   type CaseContext,
   type Comparison,
+  type Contender,
   compilerCache,
   nodeContender,
   pythonContender,
 } from '../case.js';
 import { freshModel, normalTensor } from '../fixtures.js';
-import { CHECKED, compareRoughly } from '../generation.js';
+import { CHECKED, compareRoughly, inBf16 } from '../generation.js';
 import { compileMode, settingAt } from '../gpu-settings.js';
 import type { Setting } from '../training.js';
 
@@ -47,6 +48,8 @@ async function comparisonOf(
   const expected = await exact.decode(given);
   const chunk = quick ? QUICK_CHUNK : CHUNK;
   const ours = { checkpoint, threads, device, chunk };
+  // Only a processor, in a test of the case, may lack it.
+  const hasBf16 = (await inBf16(checkpoint, given, device)) !== undefined;
   const peer = {
     weights: checkpoint,
     latents,
@@ -57,21 +60,27 @@ async function comparisonOf(
     cache: compilerCache(folder),
     ...(quick && { batches: [QUICK_CHUNK] }),
   };
+  const exactly = nodeContender('san-native fp32', 'generate', ours);
+  const mine: Contender[] = hasBf16
+    ? [
+        {
+          ...nodeContender('san-native bf16', 'generate', {
+            ...ours,
+            precision: 'bf16',
+            latents: [...given.data],
+            shape: given.shape,
+          }),
+          ours: true,
+        },
+        { ...exactly, rival: false },
+      ]
+    : [{ ...exactly, ours: true }];
   return {
     label: `${imageSize} px, ${setting.name}, asked for ${chunk} at a time`,
     unit: 'images',
     measure: 'rate',
     contenders: [
-      {
-        ...nodeContender('san-native bf16', 'generate', {
-          ...ours,
-          precision: 'bf16',
-          latents: [...given.data],
-          shape: given.shape,
-        }),
-        ours: true,
-      },
-      { ...nodeContender('san-native fp32', 'generate', ours), rival: false },
+      ...mine,
       pythonContender('PyTorch eager bf16', 'generate.py', { ...peer, compile: false }),
       pythonContender('torch.compile bf16', 'generate.py', { ...peer, compile: compileMode(device) }),
     ],
