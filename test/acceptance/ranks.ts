@@ -1,12 +1,13 @@
 /**
  * Whether several ranks compute what one does: torchrun --no-python --nproc-per-node N node dist/test/acceptance/ranks.js
- * [STEPS] [CASE...]; cases are by default all of a tiny network, others the presets. Rank 0 prints a line of JSON for each
+ * [--learning-rate RATE] [STEPS] [CASE...]; cases are by default all of a tiny network, others the presets. Rank 0 prints a line of JSON for each
  * in float64 and float32. Exit status 1 unless
  * - every bit of parameters, moments and losses is that of one rank that takes the batch in N passes;
  * - in float64, the parameters are within 1e-8 of one rank's in one pass (relative, as norms);
  * - in float32, the losses are within 1e-3 of one rank's in one pass, or else, where rounding flips a gate of ADO or the
  *   sign of an update, no further from float64's than thrice what one rank's own are, in one pass or several.
  */
+import { parseArgs } from 'node:util';
 import type { PresetName } from '../../lib/config/presets.js';
 import { presetLayer, resolveConfig } from '../../lib/config/resolve.js';
 import { rankFromEnvironment } from '../../lib/distributed/ranks.js';
@@ -29,7 +30,12 @@ import { someImages, trainerOptions } from '../native/support.js';
 const ESTIMATORS: Estimator[] = ['normal', 'sliced', 'sinkhorn', 'dual'];
 const PAIRINGS: Pairing[] = ['cycle', 'assigned', 'random'];
 const PRESETS = ['quickstart', '32'] as const satisfies PresetName[];
-const [stepsText = '20', ...only] = process.argv.slice(2);
+const { values, positionals } = parseArgs({
+  options: { 'learning-rate': { type: 'string' } },
+  allowPositionals: true,
+});
+const [stepsText = '20', ...only] = positionals;
+const rate = values['learning-rate'];
 const steps = Number(stepsText);
 
 const addon = loadAddon();
@@ -123,7 +129,8 @@ async function train(options: TrainerOptions): Promise<Trained> {
 for (const { name, options: given, faults } of cases) {
   let float64: Trained | undefined;
   for (const dtype of ['float64', 'float32'] as Dtype[]) {
-    const options = { ...given, dtype };
+    const optimizer = { ...given.optimizer, ...(rate !== undefined && { learningRate: Number(rate) }) };
+    const options = { ...given, optimizer, dtype };
     const before = await team.group.traffic();
     const shared = { ...options, ...(ranks.rank === 1 && faults && { faults }), group: team.group };
     if (ranks.rank > 0) {
