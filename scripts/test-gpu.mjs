@@ -1,21 +1,49 @@
 // npm run test:gpu: set-up, then the tests of the GPU, and those of the core library in the same build.
 //   --prepared   no set-up: for a machine without npm, where dist/ and the addon are there
+//   --sanitize   the core library's tests, those on large tensors left out, under each tool of NVIDIA's compute-sanitizer
+import { existsSync } from 'node:fs';
 import path from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { prepare, root } from './prepare.mjs';
 import { Failure, run, runMain } from './run.mjs';
 
+const OPTIONS = ['--prepared', '--sanitize'];
+const TOOLS = ['memcheck', 'racecheck', 'synccheck'];
+
 await runMain(async () => {
   const options = process.argv.slice(2);
-  const unknown = options.find((option) => option !== '--prepared');
-  if (unknown) throw new Failure(`unknown option ${unknown}, known is --prepared`, 2);
+  const unknown = options.find((option) => !OPTIONS.includes(option));
+  if (unknown) throw new Failure(`unknown option ${unknown}, known are ${OPTIONS.join(', ')}`, 2);
   if (!options.includes('--prepared')) await prepare();
   const build = path.resolve(root, process.env.SAN_NATIVE_BUILD || 'build');
+  const tests = path.join(build, 'san_core_tests');
   const commands = [
     [process.execPath, path.join(root, 'dist/test/gpu/device.js')],
     ['cmake', '--build', build, '--target', 'san_core_tests'],
-    [path.join(build, 'san_core_tests')],
+    [tests],
   ];
+  if (options.includes('--sanitize')) {
+    const { sanitizer, missing } = await findSanitizer();
+    if (missing) console.log(`compute-sanitizer is not run: ${missing}`);
+    else
+      for (const tool of TOOLS)
+        commands.push([sanitizer, '--tool', tool, '--error-exitcode', '1', tests, '--no-large']);
+  }
+  // LibTorch's allocator hands out parts of larger pieces, whose ends memcheck does not see.
+  const env = { ...process.env, PYTORCH_NO_CUDA_MEMORY_CACHING: '1' };
   let worst = 0;
-  for (const [command, ...args] of commands) worst ||= await run(command, args, { cwd: root });
+  for (const [command, ...args] of commands)
+    worst ||= await run(command, args, { cwd: root, ...(args.includes('--tool') && { env }) });
   return worst;
 });
+
+/** Where compute-sanitizer is, or what is missing to run it. */
+async function findSanitizer() {
+  const { loadAddon } = await import(pathToFileURL(path.join(root, 'dist/lib/native.js')).href);
+  const { cuda } = loadAddon().info();
+  if (cuda.devices.length === 0) return { missing: cuda.fault ?? 'there is no GPU' };
+  const toolkit = process.env.CUDA_HOME || '/usr/local/cuda';
+  const folders = [...(process.env.PATH ?? '').split(path.delimiter), path.join(toolkit, 'bin')];
+  const sanitizer = folders.map((folder) => path.join(folder, 'compute-sanitizer')).find(existsSync);
+  return sanitizer ? { sanitizer } : { missing: `it is neither on PATH nor in ${toolkit}/bin` };
+}

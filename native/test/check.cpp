@@ -105,8 +105,13 @@ void expect_gradients(const Function& f, const std::vector<at::Tensor>& inputs, 
 
 }  // namespace san::test
 
-int main() {
+int main(int argc, char** argv) {
   using namespace san::test;
+  const std::string option = argc > 1 ? argv[1] : "";
+  if (argc > 2 || (argc == 2 && option != "--no-large")) {
+    std::fprintf(stderr, "usage: san_core_tests [--no-large]\n");
+    return 2;
+  }
   san::use_caching_allocator();
   at::manual_seed(1);
   random_tests();
@@ -118,16 +123,20 @@ int main() {
   caching_allocator_tests();
 #if !defined(SAN_NATIVE_CUDA)
   cuda_emulation_tests();
-  emit_cuda_tests();
-  feed_cuda_tests();
-  random_cuda_tests();
-  shared_step_cuda_tests();
 #endif
   emit_tests();
   norm_act_skip_tests();
   if (kernels_can_run()) {
+    emit_cuda_tests();
+    feed_cuda_tests();
     gates_cuda_tests();
     norm_act_skip_cuda_tests();
+    random_cuda_tests();
+    shared_step_cuda_tests();
+    if (option == "--no-large")
+      std::printf("--no-large: the kernels' tests on tensors of more than 2^31 elements are skipped\n");
+    else
+      large_cuda_tests();
   } else {
     std::printf("no GPU: the kernels' tests are skipped\n");
   }

@@ -4,6 +4,7 @@
 #include <ATen/ATen.h>
 
 #include <cstdio>
+#include <cstring>
 #include <functional>
 #include <string>
 #include <vector>
@@ -23,9 +24,9 @@ void expect_gradients(const std::function<at::Tensor(const std::vector<at::Tenso
                       const std::vector<at::Tensor>& inputs, const std::string& what);
 
 /// Runs f, which calls kernels on copies made by on_device, and hands its results, on the CPU, to `check`.
-/// Where they run on the CPU (cuda_emulation): between guards, with many and with few blocks, and with
-/// threads and blocks taking turns in either order; on a GPU twice. Bits must not depend on the order or the
-/// run.
+/// Where they run on the CPU (cuda_emulation): between guards, with many and with few blocks where the grid
+/// depends on it, and with threads and blocks taking turns in either order; on a GPU twice, in memory that
+/// holds NaN before. Bits must not depend on the order or the run.
 void with_kernels(const std::function<std::vector<at::Tensor>()>& f,
                   const std::function<void(const std::vector<at::Tensor>&)>& check, const std::string& what);
 
@@ -35,6 +36,25 @@ bool kernels_can_run();
 /// A copy of t where this build's kernels run.
 at::Tensor on_device(const at::Tensor& t);
 
+/// Of a new tensor where this build's kernels run.
+at::TensorOptions device_options(at::ScalarType type);
+
+/// Plain structs as bytes where this build's kernels run.
+template <typename S>
+at::Tensor bytes_on_device(const std::vector<S>& values) {
+  at::Tensor bytes = at::empty({static_cast<int64_t>(values.size() * sizeof(S))}, at::kByte);
+  std::memcpy(bytes.mutable_data_ptr(), values.data(), values.size() * sizeof(S));
+  return on_device(bytes);
+}
+
+/// Plain structs from bytes in main memory.
+template <typename S>
+std::vector<S> structs_of(const at::Tensor& bytes) {
+  std::vector<S> values(static_cast<size_t>(bytes.numel()) / sizeof(S));
+  std::memcpy(values.data(), bytes.const_data_ptr(), values.size() * sizeof(S));
+  return values;
+}
+
 void random_tests();
 void assignment_tests();
 void ado_gate_tests();
@@ -42,6 +62,7 @@ void attention_tests();
 void feed_tests();
 void finite_tests();
 void gates_cuda_tests();
+void large_cuda_tests();
 void caching_allocator_tests();
 void cuda_emulation_tests();
 void emit_cuda_tests();

@@ -1,20 +1,25 @@
-// emit's kernel, emulated, against the processor's.
+// emit's kernel against the processor's.
 #include <limits>
 
 #include "check.h"
-#include "cuda_emulation/both_orders.h"
 #include "ops/emit/emit.h"
 #include "ops/emit/launch.h"
 
 namespace san::test {
 namespace {
 
+/// Expects the kernel to make `expected` of x from element `offset` on.
 template <typename T>
-at::Tensor bytes_of(const at::Tensor& x) {
-  at::Tensor y = at::empty({x.numel()}, at::kByte);
-  ops::launch_emit(static_cast<const T*>(x.const_data_ptr()), y.mutable_data_ptr<uint8_t>(), x.numel(),
-                   nullptr);
-  return y;
+void expect_bytes(const at::Tensor& x, int64_t offset, const at::Tensor& expected, const std::string& what) {
+  with_kernels(
+      [&]() -> std::vector<at::Tensor> {
+        const at::Tensor px = on_device(x);
+        at::Tensor y = at::empty({x.numel() - offset}, px.options().dtype(at::kByte));
+        ops::launch_emit(static_cast<const T*>(px.const_data_ptr()) + offset, y.mutable_data_ptr<uint8_t>(),
+                         y.numel(), nullptr);
+        return {y};
+      },
+      [&](const std::vector<at::Tensor>& found) { expect(found[0].equal(expected), what); }, what);
 }
 
 template <typename T>
@@ -27,25 +32,23 @@ void compare(at::ScalarType dtype) {
   const at::Tensor levels = ((at::arange(-8, 1032, at::kDouble) / 4 / 127.5 - 1).repeat({9})).to(dtype);
   // Less than a block's work, all of it for every type, and more.
   for (const int64_t n : {1, 7, 1040, 2048, 4096, 8192, 9001}) {
-    const at::Tensor x = levels.narrow(0, 0, n);
-    expect(bytes_of<T>(x).equal(expected(x)), what + ", " + std::to_string(n) + " values");
+    const at::Tensor x = levels.narrow(0, 0, n).clone();
+    expect_bytes<T>(x, 0, expected(x), what + ", " + std::to_string(n) + " values");
   }
-  const at::Tensor unaligned = levels.narrow(0, 1, 9000);
-  expect(bytes_of<T>(unaligned).equal(expected(unaligned)), what + ", values that lie unaligned");
+  expect_bytes<T>(levels, 1, expected(levels.narrow(0, 1, levels.numel() - 1)),
+                  what + ", values that lie unaligned");
   const double infinity = std::numeric_limits<double>::infinity();
   const at::Tensor odd =
       at::tensor({infinity, -infinity, std::numeric_limits<double>::quiet_NaN(), 0.0}, at::kDouble).to(dtype);
-  expect(bytes_of<T>(odd).equal(at::tensor({255, 0, 0, 128}, at::kByte)), what + ", no numbers");
+  expect_bytes<T>(odd, 0, at::tensor({255, 0, 0, 128}, at::kByte), what + ", no numbers");
 }
 
 }  // namespace
 
 void emit_cuda_tests() {
-  emulation::in_both_orders("emit", [] {
-    compare<float>(at::kFloat);
-    compare<double>(at::kDouble);
-    compare<ops::cuda::Bf16>(at::kBFloat16);
-  });
+  compare<float>(at::kFloat);
+  compare<double>(at::kDouble);
+  compare<ops::cuda::Bf16>(at::kBFloat16);
 }
 
 }  // namespace san::test

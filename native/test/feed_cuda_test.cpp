@@ -1,9 +1,8 @@
-// feed's kernels, emulated, against the processor's and the reference.
+// feed's kernels against the processor's and the reference.
 #include <algorithm>
 #include <numeric>
 
 #include "check.h"
-#include "cuda_emulation/both_orders.h"
 #include "data/augmentation.h"
 #include "data/batches.h"
 #include "data/residency.h"
@@ -29,14 +28,17 @@ Batch draw(const Kind& kind, int64_t size, int64_t channels) {
   return b;
 }
 
-/// (n, size, size, channels) of T.
+/// (n, size, size, channels) of T, where the kernels run.
 template <typename T>
 at::Tensor run(const Batch& b, at::ScalarType dtype, bool gathers = true) {
   const int64_t size = b.images.size(1), channels = b.images.size(3);
-  at::Tensor out = at::empty(b.images.sizes(), dtype);
+  const at::Tensor images = on_device(b.images), indices = bytes_on_device(b.indices),
+                   transforms = bytes_on_device(b.transforms);
+  at::Tensor out = at::empty(b.images.sizes(), device_options(dtype));
   ops::launch_feed(
-      ops::FeedParams<T>{b.images.const_data_ptr<uint8_t>(), size, channels,
-                         gathers ? b.indices.data() : nullptr, b.transforms.data(),
+      ops::FeedParams<T>{images.const_data_ptr<uint8_t>(), size, channels,
+                         gathers ? static_cast<const int64_t*>(indices.const_data_ptr()) : nullptr,
+                         static_cast<const ops::FeedTransform*>(transforms.const_data_ptr()),
                          static_cast<int64_t>(b.transforms.size()), static_cast<T*>(out.mutable_data_ptr())},
       nullptr);
   return out;
@@ -48,14 +50,33 @@ void compare(const Kind& kind, int64_t size, int64_t channels) {
                            " pixels, " + std::to_string(channels) + " channels";
   const at::Tensor expected = ops::feed_reference(b.images, b.indices, b.transforms, at::kDouble);
   const double tolerance = 1e-6 * static_cast<double>(std::max<int64_t>(16, size));
-  expect_close(run<double>(b, at::kDouble), expected, 1e-12, what + ", float64");
-  const at::Tensor floats = run<float>(b, at::kFloat);
-  expect_close(floats.to(at::kDouble), expected, tolerance, what + ", float32");
-  at::Tensor host = at::empty_like(floats);
+  at::Tensor host = at::empty(b.images.sizes(), at::kFloat);
   ops::feed(ops::FeedSource{b.images.const_data_ptr<uint8_t>(), size, channels}, b.indices, b.transforms,
             host.mutable_data_ptr<float>());
-  expect_close(floats, host, kind.exact ? 0 : tolerance, what + ", against the processor");
-  expect(run<ops::cuda::Bf16>(b, at::kBFloat16).equal(floats.to(at::kBFloat16)), what + ", bfloat16");
+  with_kernels(
+      [&]() -> std::vector<at::Tensor> {
+        return {run<double>(b, at::kDouble), run<float>(b, at::kFloat),
+                run<ops::cuda::Bf16>(b, at::kBFloat16)};
+      },
+      [&](const std::vector<at::Tensor>& found) {
+        expect_close(found[0], expected, 1e-12, what + ", float64");
+        expect_close(found[1].to(at::kDouble), expected, tolerance, what + ", float32");
+        expect_close(found[1], host, kind.exact ? 0 : tolerance, what + ", against the processor");
+        expect(found[2].equal(found[1].to(at::kBFloat16)), what + ", bfloat16");
+      },
+      what);
+}
+
+/// A batch that lies in its own order, as one that was copied to the device does.
+void without_gather() {
+  Batch b = draw(kinds().back(), 6, 3);
+  std::iota(b.indices.begin(), b.indices.end(), 0);
+  const std::string what = "feed without a gather";
+  with_kernels(
+      [&]() -> std::vector<at::Tensor> {
+        return {run<float>(b, at::kFloat, false), run<float>(b, at::kFloat)};
+      },
+      [&](const std::vector<at::Tensor>& found) { expect(found[0].equal(found[1]), what); }, what);
 }
 
 /// What the threads stage for the device makes the batches that the processor makes, whether the device has
@@ -71,20 +92,28 @@ void staged_batches() {
   const int64_t rows = config.rows_made();
   for (const bool carries : {false, true})
     for (const int64_t step : {0, 1, 2, 7}) {
+      const std::string what = std::string("staged batch ") + (carries ? "with" : "without") + " pixels";
       const StagingLayout layout(rows, carries ? 6 * 6 * 3 : 0);
       at::Tensor staged = at::empty({layout.bytes}, at::kByte);
       batches.stage(step, layout, static_cast<std::byte*>(staged.mutable_data_ptr()));
-      const auto* base = staged.const_data_ptr<uint8_t>();
-      const uint8_t* from = base + layout.images;
-      at::Tensor found = at::empty({rows, 6, 6, 3}, at::kFloat), expected = at::empty_like(found);
-      ops::launch_feed(ops::FeedParams<float>{carries ? from : images.const_data_ptr<uint8_t>(), 6, 3,
-                                              carries ? nullptr : reinterpret_cast<const int64_t*>(from),
-                                              reinterpret_cast<const ops::FeedTransform*>(base), rows,
-                                              found.mutable_data_ptr<float>()},
-                       nullptr);
+      at::Tensor expected = at::empty({rows, 6, 6, 3}, at::kFloat);
       batches.make(step, expected.mutable_data_ptr());
-      expect_close(found, expected, 1.6e-5,
-                   std::string("staged batch ") + (carries ? "with" : "without") + " pixels");
+      with_kernels(
+          [&]() -> std::vector<at::Tensor> {
+            const at::Tensor set = on_device(images), there = on_device(staged);
+            const auto* base = there.const_data_ptr<uint8_t>();
+            const uint8_t* from = base + layout.images;
+            at::Tensor found = at::empty({rows, 6, 6, 3}, device_options(at::kFloat));
+            ops::launch_feed(
+                ops::FeedParams<float>{carries ? from : set.const_data_ptr<uint8_t>(), 6, 3,
+                                       carries ? nullptr : reinterpret_cast<const int64_t*>(from),
+                                       reinterpret_cast<const ops::FeedTransform*>(base), rows,
+                                       found.mutable_data_ptr<float>()},
+                nullptr);
+            return {found};
+          },
+          [&](const std::vector<at::Tensor>& found) { expect_close(found[0], expected, 1.6e-5, what); },
+          what);
     }
 }
 
@@ -108,18 +137,13 @@ void residency() {
 
 void feed_cuda_tests() {
   residency();
-  emulation::in_both_orders("feed", [] {
-    for (const Kind& kind : kinds())
-      for (const int64_t channels : {1, 2, 3, 4})
-        for (const int64_t size : {1, 2, 5, 16, 33}) compare(kind, size, channels);
-    // Several blocks an image, of four pixels a thread and of one.
-    for (const int64_t size : {34, 40}) compare(kinds().back(), size, 3);
-    // A batch that lies in its own order, as one that was copied to the device does.
-    Batch b = draw(kinds().back(), 6, 3);
-    std::iota(b.indices.begin(), b.indices.end(), 0);
-    staged_batches();
-    expect(run<float>(b, at::kFloat, false).equal(run<float>(b, at::kFloat)), "feed without a gather");
-  });
+  for (const Kind& kind : kinds())
+    for (const int64_t channels : {1, 2, 3, 4})
+      for (const int64_t size : {1, 2, 5, 16, 33}) compare(kind, size, channels);
+  // Several blocks an image, of four pixels a thread and of one.
+  for (const int64_t size : {34, 40}) compare(kinds().back(), size, 3);
+  without_gather();
+  staged_batches();
 }
 
 }  // namespace san::test

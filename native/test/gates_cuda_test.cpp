@@ -111,6 +111,19 @@ void rpa(const Size& n, int64_t low_height, int64_t low_width, at::ScalarType ty
   });
 }
 
+/// From 1 to `most`.
+int64_t drawn(int64_t most) { return at::randint(1, most + 1, {1}).item<int64_t>(); }
+
+/// Sizes that nobody chose.
+void drawn_sizes(at::ScalarType type) {
+  for (int i = 0; i < 6; ++i) {
+    const Size n{drawn(4), drawn(i % 2 == 0 ? 40 : 5), drawn(11), drawn(11)};
+    ado(n, type);
+    attention(n, drawn(12), type);
+    rpa(n, drawn(n.height), drawn(n.width), type);
+  }
+}
+
 }  // namespace
 
 void gates_cuda_tests() {
@@ -127,6 +140,7 @@ void gates_cuda_tests() {
     rpa({2, 5, 10, 7}, 3, 2, type);
     rpa({2, 40, 16, 12}, 4, 3, type);
     rpa({1, 4, 13, 11}, 13, 5, type);
+    drawn_sizes(type);
   }
 }
 

@@ -3,6 +3,7 @@
 #include "check.h"
 
 #if defined(SAN_NATIVE_CUDA)
+#include <ATen/Context.h>
 #include <c10/cuda/CUDAFunctions.h>
 #else
 #include "cuda_emulation/cuda.h"
@@ -30,13 +31,20 @@ void expect_equal(const std::vector<at::Tensor>& a, const std::vector<at::Tensor
 
 bool kernels_can_run() { return c10::cuda::device_count() > 0; }
 
-at::Tensor on_device(const at::Tensor& t) { return t.to(at::kCUDA); }
+at::Tensor on_device(const at::Tensor& t) { return t.defined() ? t.to(at::kCUDA) : t; }
+
+at::TensorOptions device_options(at::ScalarType type) { return at::TensorOptions(at::kCUDA).dtype(type); }
 
 void with_kernels(const std::function<std::vector<at::Tensor>()>& f,
                   const std::function<void(const std::vector<at::Tensor>&)>& check, const std::string& what) {
+  // New tensors hold NaN, or a byte's most, so that what a kernel leaves unwritten comes to light.
+  at::globalContext().setDeterministicAlgorithms(true, /*warn_only=*/true);
+  at::globalContext().setDeterministicFillUninitializedMemory(true);
   const auto first = on_cpu(f);
+  const auto second = on_cpu(f);
+  at::globalContext().setDeterministicAlgorithms(false, /*warn_only=*/false);
   check(first);
-  expect_equal(on_cpu(f), first, what + ", a second run");
+  expect_equal(second, first, what + ", a second run");
 }
 
 #else
@@ -44,6 +52,8 @@ void with_kernels(const std::function<std::vector<at::Tensor>()>& f,
 bool kernels_can_run() { return true; }
 
 at::Tensor on_device(const at::Tensor& t) { return t.defined() ? t.clone() : t; }
+
+at::TensorOptions device_options(at::ScalarType type) { return at::TensorOptions(at::kCPU).dtype(type); }
 
 void with_kernels(const std::function<std::vector<at::Tensor>()>& f,
                   const std::function<void(const std::vector<at::Tensor>&)>& check, const std::string& what) {
@@ -60,6 +70,7 @@ void with_kernels(const std::function<std::vector<at::Tensor>()>& f,
     }
     check(forward);
     expect_equal(backward, forward, what + ", threads in the other order");
+    if (!emulation::block_limit_asked()) break;
   }
   emulation::set_block_limit(0);
   expect(emulation::overruns() == before, what + ", nothing written out of bounds");

@@ -1,9 +1,9 @@
-// The kernels of the update of all parameters, emulated, against the processor's.
+// The kernels of the update of all parameters against the processor's.
+#include <algorithm>
 #include <cmath>
 #include <limits>
 
 #include "check.h"
-#include "cuda_emulation/both_orders.h"
 #include "ops/shared_step/launch.h"
 #include "ops/shared_step/shared_step.h"
 
@@ -37,11 +37,23 @@ struct Parameter {
     if (copied) copy = room(at::kBFloat16);
   }
 
-  std::vector<at::Tensor> tensors() const { return {value, average, g_m, g_v, r_m, r_v}; }
+  std::vector<at::Tensor> tensors() const { return {value, average, g_m, g_v, r_m, r_v, copy}; }
   Parameter clone() const {
+    return changed([](const at::Tensor& t) { return t.clone(); });
+  }
+  /// A copy where the kernels run, as aligned as this one.
+  Parameter there() const {
+    return changed([](const at::Tensor& t) {
+      const int64_t offset = t.storage_offset(), n = t.numel();
+      return at::empty({offset + n}, device_options(t.scalar_type())).narrow(0, offset, n).copy_(t);
+    });
+  }
+
+  template <typename F>
+  Parameter changed(const F& f) const {
     Parameter out = *this;
-    for (at::Tensor* t : {&out.value, &out.average, &out.g_m, &out.g_v, &out.r_m, &out.r_v})
-      if (t->defined()) *t = t->clone();
+    for (at::Tensor* t : {&out.value, &out.average, &out.g_m, &out.g_v, &out.r_m, &out.r_v, &out.copy})
+      if (t->defined()) *t = f(*t);
     return out;
   }
 
@@ -70,8 +82,11 @@ struct Model {
     for (int32_t k = 0; k * ops::kStepChunk < p.value.numel(); ++k) chunks.push_back({number, k});
   }
 
-  ops::StepTable<T> table() const {
-    return {segments.data(), chunks.data(), static_cast<int64_t>(chunks.size())};
+  /// A copy where the kernels run.
+  Model there() const {
+    Model out;
+    for (const Parameter<T>& p : parameters) out.add(p.there());
+    return out;
   }
 };
 
@@ -100,6 +115,14 @@ struct Gradients {
       generator.push_back(draw(p.owner != Owner::reverser));
       reverser.push_back(draw(p.owner != Owner::generator));
     }
+  }
+
+  /// Where the kernels run.
+  Gradients there() const {
+    Gradients out = *this;
+    for (auto* all : {&out.generator, &out.reverser})
+      for (at::Tensor& t : *all) t = on_device(t);
+    return out;
   }
 
   ops::StepGradients<G> pointers() const {
@@ -143,87 +166,129 @@ void expected_step(Parameter<T>& p, const at::Tensor& generator, const at::Tenso
     ops::own_step(params, p.owner == Owner::generator ? from_g(1) : from_r(1));
 }
 
-/// Steps with a schedule, of which one is spoilt by a gradient and one by a loss.
+/// What a step takes, and the number of what is not finite in it.
+template <typename G>
+struct Step {
+  Gradients<G> gradients;
+  at::Tensor losses;
+  int32_t fault = ops::kAllFinite;
+};
+
+/// Five steps, of which one is spoilt by a gradient of each network, one by one alone, and one by a loss.
+template <typename T, typename G>
+std::vector<Step<G>> draw_steps(const Model<T>& model, at::ScalarType gradient_type) {
+  const double nan = std::numeric_limits<double>::quiet_NaN(),
+               infinity = std::numeric_limits<double>::infinity();
+  std::vector<Step<G>> steps;
+  for (int i = 0; i < 5; ++i)
+    steps.push_back({Gradients<G>(model, gradient_type), at::arange(1, ops::kStepLosses + 1, at::kDouble)});
+  // The reverser's only, in the tail of a chunk; then the generator's of a later parameter, which counts
+  // first.
+  steps[1].gradients.reverser[3].fill_(infinity);
+  steps[1].gradients.generator[8][ops::kStepChunk * 2 + 1029] = nan;
+  steps[1].fault = ops::kStepLosses + 8;
+  steps[2].gradients.reverser[14][0] = -infinity;
+  steps[2].fault = 1000 + 14;
+  steps[3].losses[4] = nan;
+  steps[3].gradients.generator[0].fill_(nan);
+  steps[3].fault = 4;
+  return steps;
+}
+
+const std::vector<ops::StepRow> kRows = {
+    {1e-2, 0.3, 0.9}, {2e-2, 0.4, 0.8}, {3e-2, 0.5, 0.7}, {4e-2, 1, 0.6}};
+constexpr int64_t kUpdates = 2;
+
+/// The parameters' tensors after the steps, then StepState and StepRecords as bytes.
+template <typename T, typename G>
+std::vector<at::Tensor> run_kernels(const Model<T>& model, const std::vector<Step<G>>& steps) {
+  const Model<T> there = model.there();
+  const at::Tensor segments = bytes_on_device(there.segments), chunks = bytes_on_device(there.chunks),
+                   rows = bytes_on_device(kRows);
+  const auto count = static_cast<int64_t>(there.chunks.size());
+  const ops::StepTable<T> table{static_cast<const ops::StepSegment<T>*>(segments.const_data_ptr()),
+                                static_cast<const ops::StepChunk*>(chunks.const_data_ptr()), count};
+  ops::StepState begin{};
+  begin.updates = kUpdates;
+  const at::Tensor state = bytes_on_device(std::vector{begin}),
+                   records = bytes_on_device(std::vector<ops::StepRecord>(steps.size()));
+  const at::Tensor faults = at::empty({count}, device_options(at::kInt));
+  auto* const at_state = static_cast<ops::StepState*>(state.mutable_data_ptr());
+  for (const Step<G>& step : steps) {
+    const Gradients<G> gradients = step.gradients.there();
+    const at::Tensor losses = on_device(step.losses);
+    const auto pointers = gradients.pointers();
+    ops::launch_check_gradients(table, pointers, faults.mutable_data_ptr<int32_t>(), nullptr);
+    ops::launch_begin_step(
+        {at_state, faults.const_data_ptr<int32_t>(), count, losses.const_data_ptr<double>(),
+         static_cast<const ops::StepRow*>(rows.const_data_ptr()), static_cast<int64_t>(kRows.size()),
+         static_cast<ops::StepRecord*>(records.mutable_data_ptr()), kBeta1, kBeta2, kDecay},
+        nullptr);
+    ops::launch_update_parameters(table, pointers, {T(kBeta1), T(kBeta2), T(kEpsilon)}, at_state, nullptr);
+  }
+  std::vector<at::Tensor> out;
+  for (const Parameter<T>& p : there.parameters)
+    for (const at::Tensor& t : p.tensors()) out.push_back(t);
+  out.push_back(state);
+  out.push_back(records);
+  return out;
+}
+
 template <typename T, typename G>
 void compare(at::ScalarType gradient_type, double tolerance) {
   const std::string what = std::string("update on the device, ") +
                            at::toString(c10::CppTypeToScalarType<T>::value) + " by " +
                            at::toString(gradient_type) + ", ";
   const Model<T> model = make_model<T>();
+  const auto steps = draw_steps<T, G>(model, gradient_type);
   std::vector<Parameter<T>> expected;
   for (const Parameter<T>& p : model.parameters) expected.push_back(p.clone());
-  const std::vector<ops::StepRow> rows = {
-      {1e-2, 0.3, 0.9}, {2e-2, 0.4, 0.8}, {3e-2, 0.5, 0.7}, {4e-2, 1, 0.6}};
-  std::vector<ops::StepRecord> records(5);
-  std::vector<int32_t> faults(model.chunks.size());
-  ops::StepState state{};
-  state.updates = 2;
-  const at::Tensor losses = at::arange(1, ops::kStepLosses + 1, at::kDouble);
-  const double nan = std::numeric_limits<double>::quiet_NaN(),
-               infinity = std::numeric_limits<double>::infinity();
-  int64_t updates = 2;
-  for (int step = 0; step < 5; ++step) {
-    Gradients<G> gradients(model, gradient_type);
-    at::Tensor seen = losses.clone();
-    int32_t fault = ops::kAllFinite;
-    if (step == 1) {
-      // The reverser's only, in the tail of a chunk; then the generator's of a later parameter, which counts
-      // first.
-      gradients.reverser[3].fill_(infinity);
-      gradients.generator[8][ops::kStepChunk * 2 + 1029] = nan;
-      fault = ops::kStepLosses + 8;
-    } else if (step == 2) {
-      gradients.reverser[14][0] = -infinity;
-      fault = 1000 + 14;
-    } else if (step == 3) {
-      seen[4] = nan;
-      gradients.generator[0].fill_(nan);
-      fault = 4;
-    }
-    const auto pointers = gradients.pointers();
-    ops::launch_check_gradients(model.table(), pointers, faults.data(), nullptr);
-    ops::launch_begin_step(
-        {&state, faults.data(), static_cast<int64_t>(faults.size()), seen.const_data_ptr<double>(),
-         rows.data(), static_cast<int64_t>(rows.size()), records.data(), kBeta1, kBeta2, kDecay},
-        nullptr);
-    ops::launch_update_parameters(model.table(), pointers, {T(kBeta1), T(kBeta2), T(kEpsilon)}, &state,
-                                  nullptr);
-    const ops::StepRecord& record = records[static_cast<size_t>(step)];
-    expect(record.fault == fault, what + "what is not finite in step " + std::to_string(step));
-    expect(record.losses[5] == 6, what + "losses are kept");
-    if (fault != ops::kAllFinite) continue;
+  int64_t updates = kUpdates;
+  for (size_t k = 0; k < steps.size(); ++k) {
+    if (steps[k].fault != ops::kAllFinite) continue;
     ++updates;
+    const auto& [generator, reverser] = steps[k].gradients;
     for (size_t i = 0; i < expected.size(); ++i)
-      expected_step<T, G>(expected[i], gradients.generator[i], gradients.reverser[i],
-                          static_cast<double>(updates), rows[static_cast<size_t>(std::min(step, 3))]);
+      expected_step<T, G>(expected[i], generator[i], reverser[i], static_cast<double>(updates),
+                          kRows[std::min(k, kRows.size() - 1)]);
   }
-  expect(state.updates == updates && state.taken == 5, what + "steps are counted");
   const char* names[] = {"value",
                          "moving average",
                          "generator's first moment",
                          "generator's second moment",
                          "reverser's first moment",
                          "reverser's second moment"};
-  for (size_t i = 0; i < expected.size(); ++i) {
-    const auto found = model.parameters[i].tensors(), wanted = expected[i].tensors();
-    for (size_t k = 0; k < found.size(); ++k)
-      if (wanted[k].defined())
-        expect_close(found[k], wanted[k], tolerance, what + names[k] + " of parameter " + std::to_string(i));
-    const Parameter<T>& p = model.parameters[i];
-    if (p.copy.defined())
-      expect(p.copy.equal(p.value.to(at::kFloat).to(at::kBFloat16)),
-             what + "copy of parameter " + std::to_string(i));
-  }
+  const auto check = [&](const std::vector<at::Tensor>& found) {
+    size_t next = 0;
+    for (size_t i = 0; i < expected.size(); ++i) {
+      const std::string of_parameter = " of parameter " + std::to_string(i);
+      const at::Tensor value = found[next];
+      for (const auto& wanted : expected[i].tensors()) {
+        const size_t k = next++ % (std::size(names) + 1);
+        if (!wanted.defined()) continue;
+        if (k < std::size(names))
+          expect_close(found[next - 1], wanted, tolerance, what + names[k] + of_parameter);
+        else
+          expect(found[next - 1].equal(value.to(at::kFloat).to(at::kBFloat16)), what + "copy" + of_parameter);
+      }
+    }
+    const auto state = structs_of<ops::StepState>(found[next])[0];
+    expect(state.updates == updates && state.taken == 5, what + "steps are counted");
+    const auto records = structs_of<ops::StepRecord>(found[next + 1]);
+    for (size_t k = 0; k < steps.size(); ++k) {
+      expect(records[k].fault == steps[k].fault, what + "what is not finite in step " + std::to_string(k));
+      expect(records[k].losses[5] == 6, what + "losses are kept");
+    }
+  };
+  with_kernels([&] { return run_kernels(model, steps); }, check, what + "bits");
 }
 
 }  // namespace
 
 void shared_step_cuda_tests() {
-  emulation::in_both_orders("shared step", [] {
-    compare<double, double>(at::kDouble, 1e-13);
-    compare<float, float>(at::kFloat, 1e-6);
-    compare<float, ops::cuda::Bf16>(at::kBFloat16, 1e-6);
-  });
+  compare<double, double>(at::kDouble, 1e-13);
+  compare<float, float>(at::kFloat, 1e-6);
+  compare<float, ops::cuda::Bf16>(at::kBFloat16, 1e-6);
 }
 
 }  // namespace san::test

@@ -1,5 +1,5 @@
 /**
- * kill -9 of a random rank at a random moment, again and again, under torchrun --max-restarts:
+ * kill -9 of a random rank at a random step, again and again, under torchrun --max-restarts:
  * node dist/test/acceptance/rank-kills.js TORCHRUN DATA OUT [KILLS] [RANKS] [STEPS]. Exit status 1 unless the run ends with
  * all its steps and every checkpoint is whole.
  */
@@ -41,6 +41,22 @@ async function workers(): Promise<{ pid: number; rank: string; attempt: string }
   return found;
 }
 
+/** The step of the last whole line of metrics; 0 before there is one. */
+async function lastStep(): Promise<number> {
+  const lines = await readFile(`${out}/metrics.jsonl`, 'utf8').catch(() => '');
+  return Number(/.*"step":(\d+).*\n$/.exec(lines)?.[1] ?? 0);
+}
+
+/** Waits until the run takes steps; an attempt begins by taking back those behind its checkpoint. */
+async function stepsGoOn(): Promise<void> {
+  for (let seen = await lastStep(); run.exitCode === null; ) {
+    await delay(50);
+    const now = await lastStep();
+    if (now > seen) return;
+    seen = now;
+  }
+}
+
 let done = 0;
 let attempt = '';
 for (; done < Number(kills) && run.exitCode === null; ) {
@@ -49,7 +65,9 @@ for (; done < Number(kills) && run.exitCode === null; ) {
   const chosen = now[Math.floor(Math.random() * now.length)];
   // One kill an attempt, or none would ever get anywhere.
   if (chosen === undefined || chosen.attempt === attempt) continue;
-  await delay(2000 + 6000 * Math.random());
+  // Not before it takes steps, however long a busy machine is in starting it.
+  await stepsGoOn();
+  await delay(6000 * Math.random());
   if (run.exitCode !== null) break;
   try {
     process.kill(chosen.pid, 'SIGKILL');
@@ -58,10 +76,7 @@ for (; done < Number(kills) && run.exitCode === null; ) {
   }
   attempt = chosen.attempt;
   done++;
-  const lines = (await readFile(`${out}/metrics.jsonl`, 'utf8').catch(() => '')).trim().split('\n');
-  console.log(
-    `kill ${done}: rank ${chosen.rank} of attempt ${attempt}, after the line ${lines.at(-1)?.slice(0, 40)}`,
-  );
+  console.log(`kill ${done}: rank ${chosen.rank} of attempt ${attempt}, after step ${await lastStep()}`);
 }
 const [code] = await ended;
 const checkpoints = (await readdir(`${out}/checkpoints`)).filter((name) => name.endsWith('.safetensors'));

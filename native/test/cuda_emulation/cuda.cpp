@@ -32,6 +32,7 @@ struct Fiber {
 
 Order order = Order::kForward;
 unsigned limit = 0;
+bool limit_asked = false;
 std::vector<std::unique_ptr<Fiber>> fibers;
 size_t count = 0, current = 0;
 ucontext_t scheduler;
@@ -118,8 +119,15 @@ void run_block(dim3 block) {
 }  // namespace
 
 void set_order(Order wanted) { order = wanted; }
-void set_block_limit(unsigned blocks) { limit = blocks; }
-unsigned block_limit(unsigned on_a_gpu) { return limit == 0 ? on_a_gpu : limit; }
+void set_block_limit(unsigned blocks) {
+  limit = blocks;
+  limit_asked = false;
+}
+unsigned block_limit(unsigned on_a_gpu) {
+  limit_asked = true;
+  return limit == 0 ? on_a_gpu : limit;
+}
+bool block_limit_asked() { return limit_asked; }
 
 void run(dim3 grid, dim3 block, const std::function<void()>& thread) {
   count = size_t{block.x} * block.y * block.z;

@@ -35,6 +35,8 @@ void set_order(Order order);
 /// each of them run several times on small tensors.
 void set_block_limit(unsigned blocks);
 unsigned block_limit(unsigned on_a_gpu);
+/// Whether a grid has depended on the limit since it was set.
+bool block_limit_asked();
 
 /// Runs `thread` once for each thread of each block. Throws std::runtime_error with the place where threads
 /// wait that cannot be released.

@@ -13,7 +13,9 @@ namespace {
 using at::Tensor;
 
 RpaSize size_of(const Tensor& x, const Tensor& low) {
+  // Pixels of either are numbered in 32 bits.
   count_pixels(x);
+  count_pixels(low);
   return {x.size(0), x.size(1), x.size(2), x.size(3), low.size(2), low.size(3)};
 }
 
