@@ -1,7 +1,7 @@
 /** Writing files so that a reader never sees half of one, and saying in words why a file could not be used. */
 import { execFile } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
-import * as fs from 'node:fs';
+import { constants } from 'node:fs';
 import { access, type FileHandle, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
@@ -44,6 +44,20 @@ export async function writeFileAtomic(
   path: string,
   chunks: Iterable<Uint8Array | string> | AsyncIterable<Uint8Array | string>,
 ): Promise<void> {
+  await placeFile(path, chunks);
+  // Without this the new name may be lost in a power failure, though the content is safe.
+  await attempt(path, () => syncFolder(dirname(path)));
+}
+
+/**
+ * As writeFileAtomic(), for many files in one folder: syncFolder() must follow the last of them. Without `sync`
+ * syncFiles() must: until then a power failure, but not the end of the process, may leave a file empty or cut.
+ */
+export async function placeFile(
+  path: string,
+  chunks: Iterable<Uint8Array | string> | AsyncIterable<Uint8Array | string>,
+  { sync = true } = {},
+): Promise<void> {
   const folder = dirname(path);
   // In the same folder, since rename() works only within a file system. Independent of the name, which may be long.
   const temporary = temporaryIn(folder);
@@ -51,7 +65,7 @@ export async function writeFileAtomic(
   try {
     try {
       for await (const chunk of chunks) await attempt(path, () => handle.writeFile(chunk));
-      await attempt(path, () => handle.sync());
+      if (sync) await attempt(path, () => handle.sync());
     } finally {
       await attempt(path, () => handle.close());
     }
@@ -60,40 +74,6 @@ export async function writeFileAtomic(
     await rm(temporary, { force: true }).catch(() => {});
     throw error;
   }
-  // Without this the new name may be lost in a power failure, though the content is safe.
-  await attempt(path, () => syncFolder(folder));
-}
-
-const byDescriptor = {
-  open: promisify(fs.open),
-  write: promisify(fs.writeFile),
-  close: promisify(fs.close),
-  rename: promisify(fs.rename),
-};
-
-/**
- * As writeFileAtomic(), for many small files in one folder: syncFiles() must follow the last of them. Until then a power
- * failure, but not the end of the process, may leave a file empty or cut. Throws OutputError; an older file is then
- * untouched and nothing else is left behind.
- *
- * By descriptors: with a FileHandle a file of 9 kB in memory takes a third more processor time.
- */
-export async function placeFile(path: string, data: Uint8Array): Promise<void> {
-  const temporary = temporaryIn(dirname(path));
-  await attempt(path, async () => {
-    const descriptor = await byDescriptor.open(temporary, 'wx');
-    try {
-      try {
-        await byDescriptor.write(descriptor, data);
-      } finally {
-        await byDescriptor.close(descriptor);
-      }
-      await byDescriptor.rename(temporary, path);
-    } catch (error) {
-      await rm(temporary, { force: true }).catch(() => {});
-      throw error;
-    }
-  });
 }
 
 /** A name in `folder` that nothing has. */
@@ -117,7 +97,7 @@ export async function attempt<T>(path: string, operation: () => Promise<T>): Pro
 }
 
 /**
- * Makes files of one folder that placeFile() wrote safe from a power failure, and their names. All at once by
+ * Makes files of one folder that placeFile() wrote without `sync` safe from a power failure, and their names. All at once by
  * the system's `sync -f`, which costs a tenth of a sync for each file, where there is such a program.
  */
 export async function syncFiles(folder: string, names: Iterable<string>): Promise<void> {
@@ -158,11 +138,11 @@ export async function syncFolder(folder: string): Promise<void> {
 export async function ensureFolder(path: string): Promise<void> {
   try {
     await mkdir(path, { recursive: true });
-    await access(path, fs.constants.W_OK | fs.constants.X_OK);
+    await access(path, constants.W_OK | constants.X_OK);
   } catch (error) {
     const { file, folder } = await nearestOnPath(path);
     // Made with its parents, a folder fails with "no such file" on a file system that cannot be written.
-    const denied = await access(folder, fs.constants.W_OK | fs.constants.X_OK).then(
+    const denied = await access(folder, constants.W_OK | constants.X_OK).then(
       () => undefined,
       (cause: unknown) => cause,
     );

@@ -20,7 +20,7 @@ describe('syncFiles', () => {
     'takes files that were placed without a sync: %s',
     async (way) => {
       const folder = await temporaryFolder();
-      await placeFile(join(folder, 'a'), Buffer.from('1'));
+      await placeFile(join(folder, 'a'), ['1'], { sync: false });
       if (way === 'without') vi.stubEnv('PATH', '');
       await syncFiles(folder, ['a']);
       if (way === 'without')
@@ -32,11 +32,13 @@ describe('syncFiles', () => {
 });
 
 describe('placeFile', () => {
+  const unsynced = (path: string, data: Uint8Array) => placeFile(path, [data], { sync: false });
+
   it('replaces an older file by one of many megabytes', async () => {
     const folder = await temporaryFolder();
     await writeFile(join(folder, 'a'), 'old');
     const data = new Uint8Array(5_000_001).map((_, i) => i % 251);
-    await placeFile(join(folder, 'a'), data);
+    await unsynced(join(folder, 'a'), data);
     expect((await readFile(join(folder, 'a'))).equals(data)).toBe(true);
     expect(await readdir(folder)).toEqual(['a']);
   });
@@ -44,10 +46,10 @@ describe('placeFile', () => {
   it('says why it cannot, and leaves nothing', async () => {
     const folder = await temporaryFolder();
     await mkdir(join(folder, 'a'));
-    const error = await failure(placeFile(join(folder, 'a'), Buffer.from('1')));
+    const error = await failure(unsynced(join(folder, 'a'), Buffer.from('1')));
     expect(error.message).toContain(join(folder, 'a'));
     expect(await readdir(folder)).toEqual(['a']);
-    const missing = await failure(placeFile(join(folder, 'none', 'b'), Buffer.from('1')));
+    const missing = await failure(unsynced(join(folder, 'none', 'b'), Buffer.from('1')));
     expect(missing.message).toContain('no such file or folder');
   });
 });

@@ -87,7 +87,7 @@ export class PngFolder implements Sink {
     await eachInParallel(range(images.shape[0]), FILES, undefined, async (i) => {
       const file = await encodePng(images, i);
       const name = imageName(images.startIndex + i);
-      await placeFile(join(this.path, name), file);
+      await placeFile(join(this.path, name), [file], { sync: false });
       this.unsynced.push(name);
     });
     if (this.syncing === undefined && performance.now() > this.nextSync) this.sync();
