@@ -43,10 +43,8 @@ class Trainer:
         pixels = numpy.fromfile(options["images"], numpy.uint8).reshape(-1, size, size, channels)
         self.images = torch.from_numpy(pixels).to(self.device)
         self.order = torch.empty(0, dtype=torch.long)
-        self.steps = 0
+        self.steps, self.penalty_weight = 0, config["penaltyWeight"]
         self.generate, self.reverse, self.loss = san.generate, san.reverse, self.losses
-        # torch.compile does not differentiate twice.
-        self.reverse_eagerly = san.reverse
 
     def autocast(self):
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.dtype == torch.bfloat16)
@@ -73,10 +71,11 @@ class Trainer:
         e = torch.rand(len(x), 1, 1, 1, device=self.device)
         between = torch.lerp(fake, x, e).requires_grad_(True)
         with self.autocast():
-            back = self.reverse_eagerly(r, c, between).float().flatten(1)
+            # Never compiled: torch.compile does not differentiate twice.
+            back = san.reverse(r, c, between).float().flatten(1)
         directions = F.normalize(torch.randn_like(back), dim=1)
         (slope,) = torch.autograd.grad((back * directions).sum(), between, create_graph=True)
-        return c["penaltyWeight"] * c["penaltyEvery"] * (slope.flatten(1).norm(dim=1) - 1).square().mean()
+        return self.penalty_weight * c["penaltyEvery"] * (slope.flatten(1).norm(dim=1) - 1).square().mean()
 
     def step(self, z, x, directions):
         c = self.config
@@ -96,7 +95,7 @@ class Trainer:
             torch._foreach_add_(of_r, torch._foreach_mul(of_fake, factor))
         elif factor.item() != 0:
             torch._foreach_add_(of_r, of_fake, alpha=factor.item())
-        if c["penaltyWeight"] > 0 and self.steps % c["penaltyEvery"] == 0:
+        if self.penalty_weight > 0 and self.steps % c["penaltyEvery"] == 0:
             of_penalty = torch.autograd.grad(self.penalty(self.reverser, x, images), r, allow_unused=True)
             touched = [(g, p) for g, p in zip(of_r, of_penalty) if p is not None]
             torch._foreach_add_([g for g, _ in touched], [p for _, p in touched])
@@ -136,16 +135,16 @@ def compile_networks(trainer):
 
 def first_steps(options, prepare):
     """On fixed inputs, and without the penalty, whose inputs each program draws for itself."""
-    trainer = Trainer({**options, "config": {**options["config"], "penaltyWeight": 0}})
+    trainer = Trainer(options)
     prepare(trainer)
+    trainer.penalty_weight = 0
     fixed = {name: t.to(trainer.device) for name, t in load_file(options["inputs"]).items()}
     x = fixed["x"].contiguous(memory_format=torch.channels_last)
     losses = []
     for _ in range(options["checked_steps"]):
         found = trainer.step(fixed["z"], x, fixed["directions"])
         losses.append({name: loss.item() for name, loss in found.items()})
-    trainer.config = options["config"]
-    trainer.steps = 0
+    trainer.steps, trainer.penalty_weight = 0, options["config"]["penaltyWeight"]
     return trainer, losses
 
 

@@ -129,7 +129,7 @@ const modelKeys = {
   attentionRatio: ratio(0.25).describe('Hidden channels of the channel attention, relative to its input'),
 };
 
-/** Defaults that differ from the spec's, whose pictures blur: docs/quality.md has the measurements. */
+/** The defaults of lgiScales, repulsion and penalty are not the spec's, whose pictures blur: docs/quality.md measures both. */
 const lossKeys = {
   estimator: z
     .enum(['normal', 'sliced', 'sinkhorn', 'dual'])
