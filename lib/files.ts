@@ -1,7 +1,7 @@
 /** Writing files so that a reader never sees half of one, and saying in words why a file could not be used. */
 import { execFile } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
-import { constants } from 'node:fs';
+import { constants, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { access, type FileHandle, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
@@ -44,20 +44,6 @@ export async function writeFileAtomic(
   path: string,
   chunks: Iterable<Uint8Array | string> | AsyncIterable<Uint8Array | string>,
 ): Promise<void> {
-  await placeFile(path, chunks);
-  // Without this the new name may be lost in a power failure, though the content is safe.
-  await attempt(path, () => syncFolder(dirname(path)));
-}
-
-/**
- * As writeFileAtomic(), for many files in one folder: syncFolder() must follow the last of them. Without `sync`
- * syncFiles() must: until then a power failure, but not the end of the process, may leave a file empty or cut.
- */
-export async function placeFile(
-  path: string,
-  chunks: Iterable<Uint8Array | string> | AsyncIterable<Uint8Array | string>,
-  { sync = true } = {},
-): Promise<void> {
   const folder = dirname(path);
   // In the same folder, since rename() works only within a file system. Independent of the name, which may be long.
   const temporary = temporaryIn(folder);
@@ -65,7 +51,7 @@ export async function placeFile(
   try {
     try {
       for await (const chunk of chunks) await attempt(path, () => handle.writeFile(chunk));
-      if (sync) await attempt(path, () => handle.sync());
+      await attempt(path, () => handle.sync());
     } finally {
       await attempt(path, () => handle.close());
     }
@@ -74,7 +60,27 @@ export async function placeFile(
     await rm(temporary, { force: true }).catch(() => {});
     throw error;
   }
+  // Without this the new name may be lost in a power failure, though the content is safe.
+  await attempt(path, () => syncFolder(folder));
 }
+
+/**
+ * Writes one of many files of a folder, whole or not at all; for threads that do nothing else. syncFiles() must follow: until
+ * then a power failure, but not the end of the process, may leave it empty or cut. Throws as writeFileAtomic().
+ */
+export function placeFileSync(path: string, data: Uint8Array): void {
+  const temporary = temporaryIn(dirname(path));
+  try {
+    writeFileSync(temporary, data, { flag: 'wx' });
+    renameSync(temporary, path);
+  } catch (error) {
+    rmSync(temporary, { force: true });
+    throw cannotWrite(path, error);
+  }
+}
+
+const cannotWrite = (path: string, cause: unknown): OutputError =>
+  new OutputError(`cannot write ${path}: ${fileErrorReason(cause)}`, { path }, { cause });
 
 /** A name in `folder` that nothing has. */
 export const temporaryIn = (folder: string): string => join(folder, `.san-${randomUUID()}.tmp`);
@@ -92,12 +98,12 @@ export async function attempt<T>(path: string, operation: () => Promise<T>): Pro
   try {
     return await operation();
   } catch (error) {
-    throw new OutputError(`cannot write ${path}: ${fileErrorReason(error)}`, { path }, { cause: error });
+    throw cannotWrite(path, error);
   }
 }
 
 /**
- * Makes files of one folder that placeFile() wrote without `sync` safe from a power failure, and their names. All at once by
+ * Makes files of one folder that placeFileSync() wrote safe from a power failure, and their names. All at once by
  * the system's `sync -f`, which costs a tenth of a sync for each file, where there is such a program.
  */
 export async function syncFiles(folder: string, names: Iterable<string>): Promise<void> {

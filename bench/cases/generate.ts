@@ -80,7 +80,7 @@ async function inMemory(
   };
 }
 
-/** PNG files, beside which the rate of the comparison before is that of the images alone. */
+/** PNG files, beside the same images that stay in memory: what encoding and writing cost. */
 function onDisk({ folder, threads }: CaseContext, { checkpoint, config }: Model): Comparison {
   const options = { checkpoint, threads, folder };
   return {
@@ -89,6 +89,7 @@ function onDisk({ folder, threads }: CaseContext, { checkpoint, config }: Model)
     measure: 'rate',
     contenders: [
       { ...nodeContender('san-native', 'png', options), ours: true },
+      { ...nodeContender('san-native, in memory', 'generate', { checkpoint, threads }), rival: false },
       pythonContender('PyTorch eager, Pillow', 'png.py', { ...options, weights: checkpoint, config }),
     ],
   };

@@ -57,7 +57,7 @@ try {
   const files: string[] = [];
   for (let i = 0; i < images.shape[0]; i++) {
     files.push(join(folder, `${i}.png`));
-    await writeFile(files[i] as string, await encodePng(images, i));
+    await writeFile(files[i] as string, encodePng(images, i));
   }
   const ends: Record<string, Endpoint[]> = {
     real: files,

@@ -26,7 +26,7 @@ beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'san-native-test-'));
   mkdirSync(join(folder, 'photos'));
   for (let i = 0; i < 24; i++) {
-    writeFileSync(join(folder, 'photos', `${String(i).padStart(2, '0')}.png`), await encodePng(real, i));
+    writeFileSync(join(folder, 'photos', `${String(i).padStart(2, '0')}.png`), encodePng(real, i));
   }
   const small = { imageSize: 16, baseWidth: 4, maxWidth: 16, batchSize: 8, steps: 20, sampleEvery: 0 };
   for await (const _ of train({ data: join(folder, 'photos'), out: join(folder, 'run'), ...small })) {
@@ -94,9 +94,9 @@ test('a copy is found out: it is among its own neighbours at distance 0', async 
   const copied = await san.generate({ seed: 2, startIndex: 6, count: 1 });
   mkdirSync(join(folder, 'leaked'));
   for (let i = 0; i < 24; i++) {
-    writeFileSync(join(folder, 'leaked', `${i}.png`), await encodePng(real, i));
+    writeFileSync(join(folder, 'leaked', `${i}.png`), encodePng(real, i));
   }
-  writeFileSync(join(folder, 'leaked', 'copy.png'), await encodePng(copied, 0));
+  writeFileSync(join(folder, 'leaked', 'copy.png'), encodePng(copied, 0));
   const options = {
     data: join(folder, 'leaked'),
     out: join(folder, 'n.png'),

@@ -2,7 +2,7 @@ import { mkdir, readdir, readFile, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it, vi } from 'vitest';
 import { OutputError } from '../../lib/errors.js';
-import { ensureFolder, placeFile, syncFiles, writeFileAtomic } from '../../lib/files.js';
+import { ensureFolder, placeFileSync, syncFiles, writeFileAtomic } from '../../lib/files.js';
 import { temporaryFolder } from './support/temporary.js';
 
 async function failure(promise: Promise<unknown>): Promise<OutputError> {
@@ -20,7 +20,7 @@ describe('syncFiles', () => {
     'takes files that were placed without a sync: %s',
     async (way) => {
       const folder = await temporaryFolder();
-      await placeFile(join(folder, 'a'), ['1'], { sync: false });
+      placeFileSync(join(folder, 'a'), Buffer.from('1'));
       if (way === 'without') vi.stubEnv('PATH', '');
       await syncFiles(folder, ['a']);
       if (way === 'without')
@@ -31,8 +31,8 @@ describe('syncFiles', () => {
   );
 });
 
-describe('placeFile', () => {
-  const unsynced = (path: string, data: Uint8Array) => placeFile(path, [data], { sync: false });
+describe('placeFileSync', () => {
+  const unsynced = async (path: string, data: Uint8Array) => placeFileSync(path, data);
 
   it('replaces an older file by one of many megabytes', async () => {
     const folder = await temporaryFolder();

@@ -4,15 +4,16 @@ import { join } from 'node:path';
 import { eachInParallel } from '../../data/parallel.js';
 import { OutputError } from '../../errors.js';
 import type { FileLock } from '../../file-lock.js';
-import { ensureFolder, placeFile, removeTemporary, syncFiles, writeFileAtomic } from '../../files.js';
+import { ensureFolder, removeTemporary, syncFiles, writeFileAtomic } from '../../files.js';
 import type { IndexedImages, IndexRange } from '../stream.js';
 import { lockSink } from './lock.js';
 import { manifestOf, manifestText, readManifest, refuseOther } from './manifest.js';
-import { encodePng, isWholePng } from './png.js';
+import { isWholePng } from './png.js';
+import { placePngs } from './png-pool.js';
 import { type ImageSet, imageName, type Sink } from './sink.js';
 
 const MANIFEST = 'manifest.json';
-/** Files read or written at a time, whatever the number of threads: some of the time they wait for the disk. */
+/** Files read at a time, whatever the number of threads: some of the time they wait for the disk. */
 const FILES = 32;
 
 /** Milliseconds between two syncs of what was written meanwhile. */
@@ -84,12 +85,8 @@ export class PngFolder implements Sink {
    */
   async write(images: IndexedImages): Promise<void> {
     this.syncFault?.();
-    await eachInParallel(range(images.shape[0]), FILES, undefined, async (i) => {
-      const file = await encodePng(images, i);
-      const name = imageName(images.startIndex + i);
-      await placeFile(join(this.path, name), [file], { sync: false });
-      this.unsynced.push(name);
-    });
+    await placePngs(images, this.path);
+    for (let i = 0; i < images.shape[0]; i++) this.unsynced.push(imageName(images.startIndex + i));
     if (this.syncing === undefined && performance.now() > this.nextSync) this.sync();
   }
 
@@ -122,10 +119,6 @@ export class PngFolder implements Sink {
     await this.syncing;
     await this.lock.release();
   }
-}
-
-function* range(count: number): Generator<number> {
-  for (let i = 0; i < count; i++) yield i;
 }
 
 /** The indices of the set that are not among `whole`. */

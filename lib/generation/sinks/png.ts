@@ -16,20 +16,16 @@ const IHDR_LENGTH = 13;
 const COLOUR_TYPES: Record<number, number> = { 1: 0, 3: 2 };
 
 /**
- * Image `index` of a batch, 1 or 3 channels, as a PNG file; the work is done by libuv's threads. @napi-rs/image takes raw
- * pixels as RGBA alone, but encodes what it decodes: hence the detour by PNM, a header before the pixels.
+ * Image `index` of a batch, 1 or 3 channels, as a PNG file, on the calling thread. @napi-rs/image takes raw pixels as RGBA
+ * alone, but encodes what it decodes: hence the detour by PNM, a header before the pixels.
  */
-export function encodePng({ data, shape }: ImageBatch, index: number): Promise<Buffer> {
+export function encodePng({ data, shape }: ImageBatch, index: number): Buffer {
   const [, height, width, channels] = shape;
   const size = height * width * channels;
   const header = Buffer.from(`P${channels === 1 ? 5 : 6} ${width} ${height} 255\n`, 'latin1');
   const pnm = Buffer.concat([header, data.subarray(index * size, (index + 1) * size)]);
-  return new Transformer(pnm).png(OPTIONS);
+  return new Transformer(pnm).pngSync(OPTIONS);
 }
-
-/** All images of a batch. */
-export const encodePngs = (images: ImageBatch): Promise<Buffer[]> =>
-  Promise.all(Array.from({ length: images.shape[0] }, (_, i) => encodePng(images, i)));
 
 /** Whether these are the bytes of a whole, undamaged 8-bit PNG file of this size and number of channels. */
 export function isWholePng(file: Buffer, size: number, channels: number): boolean {

@@ -1,7 +1,7 @@
 /** A tar archive of PNG files, as WebDataset reads it. */
 import { pack } from 'tar-stream';
 import type { Container } from './file-sink.js';
-import { encodePngs } from './png.js';
+import { encodePngs } from './png-pool.js';
 import { imageName } from './sink.js';
 
 /** Two blocks of zeros end an archive. */

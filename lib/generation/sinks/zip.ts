@@ -5,7 +5,7 @@
 import type { FileHandle } from 'node:fs/promises';
 import { crc32 } from 'node:zlib';
 import type { Container } from './file-sink.js';
-import { encodePngs } from './png.js';
+import { encodePngs } from './png-pool.js';
 import { imageName } from './sink.js';
 
 const LOCAL = 0x04034b50;

@@ -1,6 +1,5 @@
 // The addon's entry: lib/native.ts, Addon.
 #include <ATen/ATen.h>
-#include <ATen/Parallel.h>
 #include <ATen/Version.h>
 #include <ATen/native/DispatchStub.h>
 #include <napi.h>
@@ -19,6 +18,7 @@
 #include "binding/network.h"
 #include "binding/profiling.h"
 #include "binding/trainer.h"
+#include "parallel.h"
 #include "memory/caching_allocator.h"
 #include "san/device.h"
 #include "san/inference.h"

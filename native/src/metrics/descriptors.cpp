@@ -1,7 +1,6 @@
 #include "metrics/descriptors.h"
 
 #include <ATen/ATen.h>
-#include <ATen/Parallel.h>
 
 #include <algorithm>
 #include <cmath>
@@ -9,6 +8,7 @@
 #include <vector>
 
 #include "metrics/laplacian_pyramid.h"
+#include "parallel.h"
 #include "random/random.h"
 
 namespace san::metrics {

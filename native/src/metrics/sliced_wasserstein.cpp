@@ -1,5 +1,4 @@
 #include <ATen/ATen.h>
-#include <ATen/Parallel.h>
 
 #include <algorithm>
 #include <cmath>
@@ -8,6 +7,7 @@
 #include "metrics/check.h"
 #include "metrics/descriptors.h"
 #include "metrics/radix_sort.h"
+#include "parallel.h"
 #include "random/random.h"
 #include "san/metrics.h"
 

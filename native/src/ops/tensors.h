@@ -2,9 +2,10 @@
 #pragma once
 
 #include <ATen/ATen.h>
-#include <ATen/Parallel.h>
 
 #include <algorithm>
+
+#include "parallel.h"
 
 namespace san::ops {
 

@@ -1,7 +1,8 @@
 import fc from 'fast-check';
 import sharp from 'sharp';
 import { describe, expect, it } from 'vitest';
-import { encodePng, encodePngs, isWholePng } from '../../../lib/generation/sinks/png.js';
+import { encodePng, isWholePng } from '../../../lib/generation/sinks/png.js';
+import { encodePngs } from '../../../lib/generation/sinks/png-pool.js';
 
 const shapes = fc.record({
   width: fc.integer({ min: 1, max: 40 }),
@@ -18,7 +19,7 @@ describe('encodePng', () => {
   it('gives grey or RGB, 8-bit, without alpha, that decodes to the very pixels', async () => {
     await fc.assert(
       fc.asyncProperty(image, async ({ data, width, height, channels }) => {
-        const file = await encodePng({ data, shape: [1, height, width, channels] }, 0);
+        const file = encodePng({ data, shape: [1, height, width, channels] }, 0);
         const [depth, colourType] = [file[24], file[25]];
         expect([depth, colourType]).toEqual([8, channels === 1 ? 0 : 2]);
         const decoded = await sharp(file)
@@ -47,7 +48,7 @@ describe('isWholePng', () => {
   const batch = { data, shape: [1, 7, 7, 3] as [number, number, number, number] };
 
   it('knows whole files of the right size and colours', async () => {
-    const file = await encodePng(batch, 0);
+    const file = encodePng(batch, 0);
     expect(isWholePng(file, 7, 3)).toBe(true);
     expect(isWholePng(file, 8, 3)).toBe(false);
     expect(isWholePng(file, 7, 1)).toBe(false);
@@ -56,7 +57,7 @@ describe('isWholePng', () => {
   });
 
   it('sees every cut and every changed byte', async () => {
-    const file = await encodePng(batch, 0);
+    const file = encodePng(batch, 0);
     for (let length = 0; length < file.length; length++)
       expect(isWholePng(file.subarray(0, length), 7, 3)).toBe(false);
     expect(isWholePng(Buffer.concat([file, Buffer.from([0])]), 7, 3)).toBe(false);

@@ -1,8 +1,7 @@
 #include "inference/packed/network.h"
 
-#include <ATen/Parallel.h>
-
 #include "inference/packed/walk.h"
+#include "parallel.h"
 #include "profiling/scope.h"
 
 namespace san::packed {

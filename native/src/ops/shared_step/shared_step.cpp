@@ -1,13 +1,13 @@
 #include "ops/shared_step/shared_step.h"
 
 #include <ATen/ATen.h>
-#include <ATen/Parallel.h>
 
 #include <algorithm>
 #include <type_traits>
 
 #include "ops/reference.h"
 #include "ops/tensors.h"
+#include "parallel.h"
 
 namespace san::ops {
 namespace {

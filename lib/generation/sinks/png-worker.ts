@@ -1,0 +1,47 @@
+/** What the threads of png-pool.ts do, each function without leaving its thread. */
+import { join } from 'node:path';
+import { OutputError } from '../../errors.js';
+import { placeFileSync } from '../../files.js';
+import type { ImageBatch } from '../../native.js';
+import type { IndexedImages } from '../stream.js';
+import { encodePng } from './png.js';
+import { imageName } from './sink.js';
+
+/** Files one after the other, and the bytes of each. */
+export interface Encoded {
+  bytes: Uint8Array;
+  lengths: number[];
+}
+
+export function encode(images: ImageBatch): Encoded {
+  const files = Array.from({ length: images.shape[0] }, (_, i) => encodePng(images, i));
+  // Not by Buffer.concat: small results of it share memory, all of which would be copied to the other thread.
+  const bytes = new Uint8Array(files.reduce((sum, file) => sum + file.length, 0));
+  let at = 0;
+  for (const file of files) {
+    bytes.set(file, at);
+    at += file.length;
+  }
+  return { bytes, lengths: files.map((file) => file.length) };
+}
+
+export interface Placing {
+  images: IndexedImages;
+  /** The files go here, under the images' names. */
+  folder: string;
+}
+
+/** Which file could not be written, and why, if any: an error's class and details are lost between threads. */
+export function place({ images, folder }: Placing): { path: string; fault: string } | undefined {
+  for (let i = 0; i < images.shape[0]; i++) {
+    const path = join(folder, imageName(images.startIndex + i));
+    const file = encodePng(images, i);
+    try {
+      placeFileSync(path, file);
+    } catch (error) {
+      if (error instanceof OutputError) return { path, fault: error.message };
+      throw error;
+    }
+  }
+  return undefined;
+}
