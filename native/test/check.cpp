@@ -126,6 +126,7 @@ int main(int argc, char** argv) {
 #endif
   emit_tests();
   norm_act_skip_tests();
+  parallel_tests();
   if (kernels_can_run()) {
     emit_cuda_tests();
     feed_cuda_tests();

@@ -7,7 +7,7 @@ import { Piscina } from 'piscina';
 import { OutputError } from '../../errors.js';
 import type { ImageBatch } from '../../native.js';
 import type { IndexedImages } from '../stream.js';
-import type { Encoded, Placing, place } from './png-worker.js';
+import type { Encoded, Placing, WriteFault } from './png-worker.js';
 
 /** More threads than a fast GPU's images keep busy. */
 const MOST_THREADS = 16;
@@ -42,7 +42,7 @@ export async function encodePngs(images: ImageBatch): Promise<Uint8Array[]> {
  */
 export async function placePngs(images: IndexedImages, folder: string): Promise<void> {
   const placings = Array.from(slices(images), (slice) => ({ images: slice, folder }));
-  for (const failed of await runAll<Placing, ReturnType<typeof place>>('place', placings)) {
+  for (const failed of await runAll<Placing, WriteFault | undefined>('place', placings)) {
     if (failed !== undefined) throw new OutputError(failed.fault, { path: failed.path });
   }
 }

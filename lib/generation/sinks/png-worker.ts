@@ -1,5 +1,9 @@
-/** What the threads of png-pool.ts do, each function without leaving its thread. */
+/**
+ * What the threads of png-pool.ts do, each function without leaving its thread. Both begin with a turn of the event loop: what the
+ * encoder held for the images before is only then freed.
+ */
 import { join } from 'node:path';
+import { setImmediate } from 'node:timers/promises';
 import { OutputError } from '../../errors.js';
 import { placeFileSync } from '../../files.js';
 import type { ImageBatch } from '../../native.js';
@@ -13,7 +17,8 @@ export interface Encoded {
   lengths: number[];
 }
 
-export function encode(images: ImageBatch): Encoded {
+export async function encode(images: ImageBatch): Promise<Encoded> {
+  await setImmediate();
   const files = Array.from({ length: images.shape[0] }, (_, i) => encodePng(images, i));
   // Not by Buffer.concat: small results of it share memory, all of which would be copied to the other thread.
   const bytes = new Uint8Array(files.reduce((sum, file) => sum + file.length, 0));
@@ -31,8 +36,14 @@ export interface Placing {
   folder: string;
 }
 
-/** Which file could not be written, and why, if any: an error's class and details are lost between threads. */
-export function place({ images, folder }: Placing): { path: string; fault: string } | undefined {
+/** Which file could not be written, and why: an error's class and details are lost between threads. */
+export interface WriteFault {
+  path: string;
+  fault: string;
+}
+
+export async function place({ images, folder }: Placing): Promise<WriteFault | undefined> {
+  await setImmediate();
   for (let i = 0; i < images.shape[0]; i++) {
     const path = join(folder, imageName(images.startIndex + i));
     const file = encodePng(images, i);
