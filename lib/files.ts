@@ -74,7 +74,11 @@ export function placeFileSync(path: string, data: Uint8Array): void {
     writeFileSync(temporary, data, { flag: 'wx' });
     renameSync(temporary, path);
   } catch (error) {
-    rmSync(temporary, { force: true });
+    try {
+      rmSync(temporary, { force: true });
+    } catch {
+      // The first error tells more.
+    }
     throw cannotWrite(path, error);
   }
 }

@@ -71,7 +71,7 @@ async function compile(options: BuildOptions, build: string, onProgress: OnProgr
   const { root, libtorch, env = process.env, cuda = 'auto' } = options;
   const needed = [
     { found: onPath(env, 'cmake'), name: 'cmake' },
-    { found: env.CXX ?? onPath(env, 'c++', 'g++', 'clang++'), name: 'a C++ compiler' },
+    { found: env.CXX ?? onPath(env, 'c++', 'g++'), name: 'g++' },
   ];
   const missing = needed.filter(({ found }) => !found).map(({ name }) => name);
   if (missing.length > 0) {

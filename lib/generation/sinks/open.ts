@@ -31,7 +31,7 @@ export function requireKnownTarget(path: string): void {
 
 /** @throws OutputError when the target cannot be used, or holds another set. */
 export function openSink(target: string | Writable, set: ImageSet, control: OpenControl): Promise<Sink> {
-  if (typeof target !== 'string') return Promise.resolve(new RawStream(target, set));
+  if (typeof target !== 'string') return Promise.resolve(new RawStream(target, set, control.signal));
   requireKnownTarget(target);
   const container =
     CONTAINERS[/\.(npy|tar|zip)$/i.exec(target)?.[0].toLowerCase() as keyof typeof CONTAINERS];

@@ -6,6 +6,7 @@ import { availableParallelism } from 'node:os';
 import { Piscina } from 'piscina';
 import { OutputError } from '../../errors.js';
 import type { ImageBatch } from '../../native.js';
+import { defaultThreads } from '../../threads.js';
 import type { IndexedImages } from '../stream.js';
 import type { Encoded, Placing, WriteFault } from './png-worker.js';
 
@@ -14,19 +15,25 @@ const MOST_THREADS = 16;
 /** Images of a task: enough that handing them over costs nothing, few enough that all threads end together. */
 const MOST_IMAGES = 32;
 const TASK_BYTES = 2 ** 20;
-/** Milliseconds after which an idle thread ends. */
-const IDLE = 1000;
+/** Milliseconds after which an idle thread ends: more than a batch takes to draw. */
+const IDLE = 10_000;
 /** The tests run from the TypeScript sources, which a worker cannot load. */
 const WORKER = new URL(
   import.meta.url.endsWith('.ts') ? '../../../dist/lib/generation/sinks/png-worker.js' : './png-worker.js',
   import.meta.url,
 );
 
+type Slice = IndexedImages & { data: Uint8Array<ArrayBuffer> };
+
 let pool: Piscina | undefined;
 
 /** The images as PNG files, in order. */
 export async function encodePngs(images: ImageBatch): Promise<Uint8Array[]> {
-  const parts = await runAll<ImageBatch, Encoded>('encode', slices({ ...images, startIndex: 0 }));
+  const slices = [...cut({ ...images, startIndex: 0 })];
+  const parts = await runAll<Encoded>(
+    'encode',
+    slices.map((slice) => [slice, slice.data.buffer]),
+  );
   return parts.flatMap(({ bytes, lengths }) => {
     let at = 0;
     return lengths.map((length) => {
@@ -41,38 +48,68 @@ export async function encodePngs(images: ImageBatch): Promise<Uint8Array[]> {
  * OutputError, once nothing is being written any more.
  */
 export async function placePngs(images: IndexedImages, folder: string): Promise<void> {
-  const placings = Array.from(slices(images), (slice) => ({ images: slice, folder }));
-  for (const failed of await runAll<Placing, WriteFault | undefined>('place', placings)) {
-    if (failed !== undefined) throw new OutputError(failed.fault, { path: failed.path });
+  const slices = [...cut(images)];
+  const faults = await runAll<WriteFault | undefined>(
+    'place',
+    slices.map((slice) => [{ images: slice, folder } satisfies Placing, slice.data.buffer]),
+  );
+  const fault = faults.find((fault) => fault !== undefined);
+  if (fault !== undefined) throw new OutputError(fault.message, { path: fault.path }, { cause: fault.cause });
+}
+
+/** Calls a function of png-worker.ts on each task, whose memory goes with it; waits for all, also where one fails. */
+async function runAll<Result>(
+  name: string,
+  tasks: readonly (readonly [task: unknown, memory: ArrayBuffer])[],
+): Promise<Result[]> {
+  const threads = openPool();
+  // Its tasks would wait for ever for threads that cannot start.
+  let fail: (error: Error) => void = () => {};
+  const broken = new Promise<never>((_, reject) => {
+    fail = reject;
+  });
+  threads.on('error', fail);
+  try {
+    const runs = tasks.map(([task, memory]) => threads.run(task, { name, transferList: [memory] }));
+    const ends = await Promise.race([Promise.allSettled(runs), broken]);
+    return ends.map((end) => {
+      if (end.status === 'rejected') throw end.reason;
+      return end.value as Result;
+    });
+  } catch (error) {
+    // The next call begins anew.
+    if (pool === threads) pool = undefined;
+    await threads.destroy();
+    throw error;
+  } finally {
+    threads.off('error', fail);
   }
 }
 
-/** Calls a function of png-worker.ts on each task; waits for all, also where one fails. */
-async function runAll<Task, Result>(name: string, tasks: Iterable<Task>): Promise<Result[]> {
-  pool ??= new Piscina({
+function openPool(): Piscina {
+  if (pool !== undefined) return pool;
+  pool = new Piscina({
     filename: WORKER.href,
     minThreads: 0,
-    maxThreads: Math.min(availableParallelism(), MOST_THREADS),
+    maxThreads: Math.min(defaultThreads() || availableParallelism(), MOST_THREADS),
     idleTimeout: IDLE,
     // Nothing of the process's own options, such as a loader, is meant for it.
     execArgv: [],
   });
-  const ends = await Promise.allSettled(Array.from(tasks, (task) => pool?.run(task, { name })));
-  return ends.map((end) => {
-    if (end.status === 'rejected') throw end.reason;
-    return end.value as Result;
-  });
+  // An idle thread that ends badly harms nobody; without a listener the event would end the process.
+  pool.on('error', () => {});
+  return pool;
 }
 
-/** Copies: sending a part of an array to a thread would send the whole. */
-function* slices({ data, shape, startIndex }: IndexedImages): Generator<IndexedImages> {
+/** Copies, each with memory of its own that can be handed over. */
+function* cut({ data, shape, startIndex }: IndexedImages): Generator<Slice> {
   const [count, ...rest] = shape;
   const size = data.length / count;
   const most = Math.max(1, Math.min(MOST_IMAGES, Math.floor(TASK_BYTES / size)));
   for (let first = 0; first < count; first += most) {
     const length = Math.min(most, count - first);
     yield {
-      data: data.slice(first * size, (first + length) * size),
+      data: new Uint8Array(data.subarray(first * size, (first + length) * size)),
       shape: [length, ...rest],
       startIndex: startIndex + first,
     };

@@ -39,7 +39,8 @@ export interface Placing {
 /** Which file could not be written, and why: an error's class and details are lost between threads. */
 export interface WriteFault {
   path: string;
-  fault: string;
+  message: string;
+  cause: unknown;
 }
 
 export async function place({ images, folder }: Placing): Promise<WriteFault | undefined> {
@@ -50,7 +51,7 @@ export async function place({ images, folder }: Placing): Promise<WriteFault | u
     try {
       placeFileSync(path, file);
     } catch (error) {
-      if (error instanceof OutputError) return { path, fault: error.message };
+      if (error instanceof OutputError) return { path, message: error.message, cause: error.cause };
       throw error;
     }
   }

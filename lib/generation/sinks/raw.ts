@@ -12,7 +12,11 @@ export class RawStream implements Sink {
   /** write() tells its caller; without a listener the event would end the process. */
   private readonly onError = (): void => {};
 
-  constructor(stream: Writable, { startIndex, count }: ImageSet) {
+  constructor(
+    stream: Writable,
+    { startIndex, count }: ImageSet,
+    private readonly signal: AbortSignal | undefined,
+  ) {
     this.stream = stream;
     this.missing = [{ start: startIndex, count }];
     stream.on('error', this.onError);
@@ -20,7 +24,11 @@ export class RawStream implements Sink {
 
   write({ data }: IndexedImages): Promise<void> {
     return new Promise((resolve, reject) => {
+      // A reader may keep its end open and never read again.
+      const stop = () => reject(this.signal?.reason);
+      this.signal?.addEventListener('abort', stop, { once: true });
       this.stream.write(data, (cause) => {
+        this.signal?.removeEventListener('abort', stop);
         if (!cause) return resolve();
         const message = `cannot write to the stream: ${fileErrorReason(cause)}`;
         reject(new OutputError(message, {}, { cause }));

@@ -1,8 +1,13 @@
+import { mkdir, readdir } from 'node:fs/promises';
+import { join } from 'node:path';
 import fc from 'fast-check';
 import sharp from 'sharp';
 import { describe, expect, it } from 'vitest';
+import { OutputError } from '../../../lib/errors.js';
 import { encodePng, isWholePng } from '../../../lib/generation/sinks/png.js';
-import { encodePngs } from '../../../lib/generation/sinks/png-pool.js';
+import { encodePngs, placePngs } from '../../../lib/generation/sinks/png-pool.js';
+import type { IndexedImages } from '../../../lib/generation/stream.js';
+import { temporaryFolder } from '../support/temporary.js';
 
 const shapes = fc.record({
   width: fc.integer({ min: 1, max: 40 }),
@@ -40,6 +45,50 @@ describe('encodePng', () => {
       const decoded = await sharp(file).toColourspace('b-w').raw().toBuffer();
       expect([...decoded]).toEqual([...data.subarray(i * 4, i * 4 + 4)]);
     }
+  });
+});
+
+describe('encodePngs', () => {
+  it('keeps the order of more images than one thread takes at a time', async () => {
+    const count = 75;
+    const data = Uint8Array.from({ length: count * 6 }, (_, i) => (i * 7) % 256);
+    const files = await encodePngs({ data, shape: [count, 1, 2, 3] });
+    expect(files.length).toBe(count);
+    for (const [i, file] of files.entries()) {
+      const decoded = await sharp(file).raw().toBuffer();
+      expect([...decoded]).toEqual([...data.subarray(i * 6, i * 6 + 6)]);
+    }
+    expect(data[0]).toBe(0);
+    expect(data[449]).toBe((449 * 7) % 256);
+  });
+
+  it('gives none for none', async () => {
+    expect(await encodePngs({ data: new Uint8Array(0), shape: [0, 4, 4, 3] })).toEqual([]);
+  });
+});
+
+describe('placePngs', () => {
+  const images = { data: new Uint8Array(70 * 3), shape: [70, 1, 1, 3], startIndex: 30 } as IndexedImages;
+
+  it('writes files by their names, and nothing else', async () => {
+    const folder = await temporaryFolder();
+    await placePngs(images, folder);
+    expect((await readdir(folder)).sort()).toEqual(
+      Array.from({ length: 70 }, (_, i) => `${String(30 + i).padStart(9, '0')}.png`),
+    );
+  });
+
+  it('says which file cannot be written, and goes on working', async () => {
+    const folder = await temporaryFolder();
+    await mkdir(join(folder, '000000031.png'));
+    const error = await placePngs(images, folder).catch((error) => error);
+    expect(error).toBeInstanceOf(OutputError);
+    expect(error.message).toMatch(/cannot write .*000000031\.png: /);
+    expect(error.details.path).toBe(join(folder, '000000031.png'));
+    expect((await readdir(folder)).filter((name) => name.endsWith('.tmp'))).toEqual([]);
+    const missing = await placePngs(images, join(folder, 'none')).catch((error) => error);
+    expect(missing.message).toContain('no such file or folder');
+    await placePngs(images, await temporaryFolder());
   });
 });
 

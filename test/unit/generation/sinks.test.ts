@@ -46,7 +46,7 @@ function draw(target: string | Writable, { changes = {}, control = {}, onDraw }:
   const { seed, truncation } = whole;
   const options = { seed, truncation: truncation ?? undefined, batchSize: 8 };
   const done = drawInto(
-    (onCheck) => openSink(target, whole, { onCheck }),
+    (onCheck) => openSink(target, whole, { onCheck, signal: control.signal }),
     network.drawer,
     whole,
     options,
@@ -405,6 +405,12 @@ describe('faults', () => {
       code: 'ERR_SAN_OUTPUT',
       message: 'cannot write to the stream: the reader has gone',
     });
+  });
+
+  it('a reader that no longer reads: an abort ends the wait', async () => {
+    const stop = new AbortController();
+    const stream = new Writable({ write: () => setImmediate(() => stop.abort(new Error('enough'))) });
+    await expect(draw(stream, { control: { signal: stop.signal } }).done).rejects.toThrow('enough');
   });
 
   it('a full disk: says so, keeps what is there, and goes on once there is room', async () => {
