@@ -20,6 +20,11 @@ export {
 } from './export/export.js';
 export type { GenerateControl, GenerateProgress, GenerateSummary } from './generation/generate-to.js';
 export {
+  type PrecisionError,
+  type PrecisionErrorOptions,
+  precisionError,
+} from './generation/precision-error.js';
+export {
   type GenerateOptions,
   type GenerateToOptions,
   type LoadOptions,

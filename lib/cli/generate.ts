@@ -5,6 +5,7 @@ import { ensureFolder, writeFileAtomic } from '../files.js';
 import { requireTruncation, requireWhole } from '../generation/checks.js';
 import type { GenerateProgress, GenerateSummary } from '../generation/generate-to.js';
 import { encodeGrid } from '../generation/grid.js';
+import { type PrecisionError, precisionError } from '../generation/precision-error.js';
 import { type GenerateToOptions, San } from '../generation/san.js';
 import { Sheet } from '../generation/sheet.js';
 import { requireKnownTarget } from '../generation/sinks/open.js';
@@ -114,13 +115,19 @@ async function run(argv: ArgumentsCamelCase<GenerateArguments>): Promise<void> {
       argv.profile === undefined
         ? { result: await work(), profile: undefined }
         : await profile({ path: argv.profile, threads, ...measured(san, options) }, work);
+    const lost =
+      argv.precision === 'fp32' || (quiet && !json)
+        ? undefined
+        : await precisionError(san, { ...options, device: argv.device });
     if (json) {
       const { truncation = null, ...rest } = options;
       const told = { ...rest, truncation, ...summary, checkpoint: san.path, step: san.step, out, grid };
+      Object.assign(told, lost && { precisionError: lost.levels });
       process.stdout.write(`${JSON.stringify(told)}\n`);
     } else if (!quiet) {
       const stream = out === '-' ? process.stderr : process.stdout;
       stream.write(`${summaryText(summary, options, san.path, [out, grid])}\n`);
+      if (lost) stream.write(`${lostText(lost, argv.precision)}\n`);
       if (recorded) stream.write(`${profileText(recorded)}\n`);
     }
   } catch (error) {
@@ -240,6 +247,9 @@ function summaryText(
   const speed = seconds > 1 ? `; ${rate(drawn / seconds)} images/s` : '';
   return `${count} images ${origin}${before}${speed}`;
 }
+
+const lostText = ({ levels, images }: PrecisionError, precision: string): string =>
+  `${precision}: the first ${images} are ${levels.toFixed(2)} of 255 levels from those in fp32 on average`;
 
 function wholeNumber(flag: string, given: unknown, least: number): number {
   const value = toNumber(String(given));

@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { precisionError } from '../../lib/generation/precision-error.js';
 import { type GenerateToOptions, San } from '../../lib/generation/san.js';
 import { train } from '../../lib/training/train.js';
 import { findPython } from './python.js';
@@ -111,6 +112,16 @@ test('streams of one network run side by side, and end with an abort or the netw
       for await (const _ of left);
     })(),
   ).rejects.toMatchObject({ code: 'ERR_SAN_DISPOSED' });
+});
+
+test('how far a precision is from float32', async () => {
+  await using san = await San.load(join(folder, 'run-3'));
+  expect(await precisionError(san, { seed: 1, count: 40 })).toEqual({ levels: 0, images: 8 });
+  if (!readFileSync('/proc/cpuinfo', 'utf8').includes(' avx512_bf16 '))
+    return console.log('bf16 is not compared: this CPU has no avx512_bf16');
+  const { code, stdout } = await cli(['run-3', '--count', '3', '--precision', 'bf16', '--grid', 'bf16.png']);
+  expect(code).toBe(0);
+  expect(stdout).toMatch(/\nbf16: the first 3 are \d+\.\d\d of 255 levels from those in fp32 on average\n$/);
 });
 
 const python = findPython('numpy, PIL', 'the look at generated files with Pillow and NumPy');

@@ -1,0 +1,40 @@
+/** What a lower precision costs. */
+import { San } from './san.js';
+
+export interface PrecisionError {
+  /** Mean absolute difference of 8-bit values. */
+  levels: number;
+  /** Images that were compared. */
+  images: number;
+}
+
+/** Images that are compared. */
+const COMPARED = 8;
+
+/**
+ * Mean absolute difference, in levels of 255, of the first images of a set, eight at most, from those that the same
+ * checkpoint draws in float32. Loads it a second time for that long.
+ */
+export async function precisionError(
+  san: San,
+  { seed, startIndex = 0, count, truncation, device }: PrecisionErrorOptions,
+): Promise<PrecisionError> {
+  const options = { seed, startIndex, truncation, count: Math.min(count, COMPARED) };
+  const exact = await San.load(san.path, { precision: 'fp32', ...(device !== undefined && { device }) });
+  try {
+    const [a, b] = await Promise.all([san.generate(options), exact.generate(options)]);
+    const sum = a.data.reduce((sum, value, i) => sum + Math.abs(value - (b.data[i] ?? 0)), 0);
+    return { levels: sum / a.data.length, images: options.count };
+  } finally {
+    await exact.dispose();
+  }
+}
+
+export interface PrecisionErrorOptions {
+  seed: number;
+  startIndex?: number;
+  count: number;
+  truncation?: number | undefined;
+  /** Where float32 is computed: names as in San.load(). */
+  device?: string;
+}
