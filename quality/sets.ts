@@ -54,21 +54,22 @@ export async function openSet(set: SetName, options: SetOptions): Promise<Prepar
   const realPath = join(folder, `${set}-real-${real.shape[0]}.npy`);
   await writeFileAtomic(realPath, [npyHeader(real.shape), real.data]);
   say(`${set}: ${data.shape[0]} images, ${real.shape[0]} of them measured against`);
-  const classifier = set === 'fashion-32' ? await openClassifier(path, options) : undefined;
+  const classifier = set.startsWith('fashion') ? await openClassifier(set, path, options) : undefined;
   return { path, hash: data.hash, realPath, real, ...(classifier && { classifier }) };
 }
 
 /** Trains the classifier unless it is there. */
 async function openClassifier(
+  set: SetName,
   images: string,
   { folder, fashion, python, threads, say, signal }: SetOptions,
 ): Promise<PreparedImages['classifier']> {
-  const out = join(folder, 'classifier-fashion-32');
+  const out = join(folder, `classifier-${set}`);
   const classifier = { features: join(out, 'features.pt'), kinds: join(out, 'kinds.pt') };
   if (existsSync(classifier.features)) return classifier;
-  const testImages = join(folder, 'fashion-32-test.npy');
+  const testImages = join(folder, `${set}-test.npy`);
   await prepare(
-    { source: fashionFile(fashion, 't10k-images-idx3'), out: testImages, ...formatOf('fashion-32') },
+    { source: fashionFile(fashion, 't10k-images-idx3'), out: testImages, ...formatOf(set) },
     { signal },
   );
   say('training the classifier');
