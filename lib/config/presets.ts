@@ -16,12 +16,16 @@ const sized = {
 } satisfies ConfigInput;
 
 export const presets = {
-  /** Networks small enough for a few minutes on two cores. */
+  /**
+   * Networks small enough for some minutes on two cores. More of LGI at full resolution than by default: what so few images
+   * teach R leaves a grid in the pictures otherwise (docs/quality.md).
+   */
   quickstart: {
     imageSize: 32,
     widths: [64, 64, 64, 64, 32, 16, 16],
     batchSize: 16,
-    steps: 2200,
+    steps: 5000,
+    lgiScales: [0.3, 0, 1],
     emaDecay: 0.995,
   },
   /** Sizes for a GPU, or for days on a CPU; `train --dry-run` tells how long. The latent has 64 numbers in each. */
