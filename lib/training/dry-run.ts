@@ -20,6 +20,7 @@ import {
   stepFlops,
   sumOfParts,
 } from './cost.js';
+import { namingSettings } from './out-of-memory.js';
 import { readUsableImages } from './prepare.js';
 import { RunFolder, stepOfCheckpoint } from './run-folder.js';
 import type { LoadTick } from './ticks.js';
@@ -94,7 +95,11 @@ export async function dryRun(options: DryRunOptions, control: DryRunControl = {}
   const parts = parametersByPart(addon.parameters(modelOptions(config)));
   const total = sumOfParts(parts);
   const flops = stepFlops(config);
-  const { secondsPerStep, peak } = await measure(addon, config, dataset, flops, device);
+  const { secondsPerStep, peak } = await measure(addon, config, dataset, flops, device).catch(
+    (error: unknown) => {
+      throw namingSettings(error, config, 'in the steps of the dry run');
+    },
+  );
   const from = run === undefined ? 0 : await stepsDone(run);
   const steps = Math.max(0, stepsOf(config) - from);
   const limit = config.maxMinutes === undefined ? Number.POSITIVE_INFINITY : config.maxMinutes * 60;
