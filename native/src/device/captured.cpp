@@ -1,6 +1,7 @@
 #include "device/captured.h"
 
 #include <ATen/cuda/CUDAGraph.h>
+#include <c10/cuda/CUDACachingAllocator.h>
 #include <c10/cuda/CUDAStream.h>
 #include <c10/util/Exception.h>
 
@@ -30,6 +31,8 @@ void Captured::reset() {
 
 void Captured::capture(const std::function<void()>& work, const Captured* sibling) {
   c10::cuda::getCurrentCUDAStream().synchronize();
+  // A capture has memory of its own, and cannot take what freed tensors of the steps before it keep.
+  c10::cuda::CUDACachingAllocator::emptyCache();
   auto graph = std::make_unique<at::cuda::CUDAGraph>();
   // A pool lives as long as a graph that uses it; {0, 0} makes one.
   const bool shared = sibling != nullptr && sibling->graph_;

@@ -77,6 +77,15 @@ describe('dryRun', () => {
     expect(await dryRun({ ...others, out, resume: true })).toMatchObject({ from: 30, steps: 60 });
   });
 
+  it('on a GPU measures what is replayed, after the captures of both kinds of steps', async () => {
+    const { info } = fake.addon;
+    const devices = [{ name: 'a fake', capability: '9.0', bytes: 1e9 }];
+    fake.addon.info = () => ({ ...info(), cuda: { built: true, driver: 13000, runtime: 13000, devices } });
+    const { memory } = await dryRun({ ...options, device: 'cuda', penaltyWeight: 1, penaltyEvery: 4 });
+    expect(fake.trainers[0]?.chunks).toEqual([13, 3]);
+    expect(memory.measuredPeak).toBe(3e6);
+  });
+
   it('says which settings to lower when memory runs out', async () => {
     const onStep = (step: number) => {
       if (step === 2) throw new NativeError('ERR_SAN_OUT_OF_MEMORY', 'out of memory');
