@@ -51,7 +51,7 @@ const parser = yargs(process.argv.slice(2).filter((argument) => argument !== GPU
       describe: 'Of each contender',
     },
     quick: { type: 'boolean', default: false, describe: 'Shows that everything works: the least work' },
-    json: { type: 'boolean', default: false, describe: 'Results as JSON on stdout' },
+    json: { type: 'boolean', default: false, describe: 'Results as JSON on stdout, tables on stderr' },
   })
   .example('$0', 'Everything; takes a while')
   .example('$0 train --sizes 32', 'A training step at 32 pixels')
@@ -88,9 +88,9 @@ async function run(): Promise<void> {
   const python = argv.peers === 'none' ? undefined : findPeerPython();
   const device = 'device' in place ? place.device : 'cpu';
   const machine = describeMachine(threads, python, device);
-  const say = (text: string) => {
-    if (!argv.json) process.stdout.write(`${text}\n`);
-  };
+  // Beside JSON the tables go to stderr: one run on a GPU gives both.
+  const tables = argv.json ? process.stderr : process.stdout;
+  const say = (text: string) => tables.write(`${text}\n`);
   say(machineText(machine));
   if (python === undefined && argv.peers !== 'none')
     say(

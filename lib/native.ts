@@ -515,6 +515,8 @@ export interface ConvolutionTime {
 export interface DeviceMemory {
   used: number;
   peak: number;
+  /** The most that the allocator had taken, with what freed tensors and captured steps keep; on the processor `peak`. */
+  reservedPeak: number;
 }
 
 /** What is there for work on a GPU. */

@@ -1,5 +1,5 @@
 // npm run test:gpu: set-up, then the tests of the GPU, and those of the core library in the same build.
-//   --prepared   no set-up: for a machine without npm, where dist/ and the addon are there
+//   --prepared   no set-up: for a machine without npm, where dist/ and the addon are there; scripts/gpu-session.sh uses it
 //   --sanitize   the core library's tests, those on large tensors left out, under each tool of NVIDIA's compute-sanitizer
 import { existsSync } from 'node:fs';
 import path from 'node:path';

@@ -9,6 +9,7 @@ import {
   type Peak,
   type Precision,
 } from '../../lib/native.js';
+import { stepsUntilCaptured } from '../../lib/training/captured-steps.js';
 import { trainerOptions } from '../../lib/training/trainer-options.js';
 import type { OpenContender } from '../worker.js';
 
@@ -31,9 +32,6 @@ export interface DeviceFacts {
   step?: { seconds: number; forward: ConvolutionTime; backward: ConvolutionTime };
 }
 
-/** Before a step is timed: those that are not captured yet, on a GPU. */
-const WARM_UP_STEPS = 8;
-
 export async function open(options: Record<string, unknown>): Promise<OpenContender> {
   const { device, precision, threads, settings, bytes, steps } = options as unknown as DeviceOptions;
   const config = resolveConfig([{ source: '', values: { ...settings, device, precision, threads } }]);
@@ -53,7 +51,8 @@ export async function open(options: Record<string, unknown>): Promise<OpenConten
       ...trainerOptions(config, addon),
       images: { data, shape: [...shape] },
     });
-    await trainer.run({ steps: WARM_UP_STEPS });
+    // Those that a GPU has not captured yet, and as many again.
+    await trainer.run({ steps: 2 * stepsUntilCaptured(config) });
     const { seconds } = await trainer.run({ steps });
     await trainer.dispose();
     const convolutions = await addon.measureConvolutions({

@@ -1,6 +1,8 @@
 /** Our train(), as a program would call it: reading files, schedules, metrics.jsonl and all. */
 import { performance } from 'node:perf_hooks';
+import { resolveConfig } from '../../lib/config/resolve.js';
 import { type Device, loadAddon } from '../../lib/native.js';
+import { stepsUntilCaptured } from '../../lib/training/captured-steps.js';
 import { type TrainOptions, train } from '../../lib/training/train.js';
 import { peakOn } from '../device-memory.js';
 import type { OpenContender } from '../worker.js';
@@ -17,7 +19,11 @@ export async function open(options: Record<string, unknown>): Promise<OpenConten
       if (value.type === 'steps') return value;
     }
   };
-  let { images } = await nextSteps();
+  const { data: _data, out: _out, initFrom: _from, ...values } = options;
+  // A GPU captures its steps one kind after another; rounds are of steps that it replays.
+  const first = device === 'cpu' ? 1 : stepsUntilCaptured(resolveConfig([{ source: '', values }]));
+  let { images, step } = await nextSteps();
+  while (step < first) ({ images, step } = await nextSteps());
   return {
     facts: { libtorch: loadAddon().info().libtorch },
     async round(items) {

@@ -1,4 +1,4 @@
-/** What a run would take, from its settings, its data and three real steps. */
+/** What a run would take, from its settings, its data and some real steps. */
 import { readdir } from 'node:fs/promises';
 import { configLayers } from '../config/layers.js';
 import type { PresetName } from '../config/presets.js';
@@ -7,6 +7,7 @@ import { type Config, type ConfigInput, modelOptions } from '../config/schema.js
 import type { PreparedSet } from '../data/dataset.js';
 import { requireDevices } from '../device.js';
 import { type Addon, type Device, loadAddon } from '../native.js';
+import { stepsUntilCaptured } from './captured-steps.js';
 import {
   type MemoryEstimate,
   meanFlops,
@@ -20,6 +21,7 @@ import {
   stepFlops,
   sumOfParts,
 } from './cost.js';
+import { namingSettings } from './out-of-memory.js';
 import { readUsableImages } from './prepare.js';
 import { RunFolder, stepOfCheckpoint } from './run-folder.js';
 import type { LoadTick } from './ticks.js';
@@ -53,7 +55,7 @@ export interface DryRun {
     optimizerTraffic: number;
   };
   memory: MemoryEstimate & {
-    /** Largest resident memory of this process so far; on a GPU the most that tensors held there in the steps. */
+    /** Largest resident memory of this process so far; on a GPU the most taken there in the steps, with the graphs'. */
     measuredPeak: number;
   };
   /** Usable images, and files that could not be used. */
@@ -66,7 +68,7 @@ export interface DryRun {
   epochs: number;
   /** Steps done before, by the newest checkpoint, in a run that is continued. */
   from: number;
-  /** Measured over three steps after a first one. */
+  /** Measured over three steps after a first one, or on a GPU after those that it takes to capture both kinds of steps. */
   secondsPerStep: number;
   imagesPerSecond: number;
   /** Of all steps, without pictures, metrics and checkpoints; at most maxMinutes. */
@@ -76,9 +78,11 @@ export interface DryRun {
 }
 
 const MEASURED_STEPS = 3;
+/** Before them on a GPU, for penalties so rare that capturing their steps would take too long. */
+const MOST_FIRST_STEPS = 128;
 
 /**
- * Reads the images and takes four steps with them, and tells what the whole run would take. Writes nothing but the cache of
+ * Reads the images and takes some steps with them, and tells what the whole run would take. Writes nothing but the cache of
  * prepared images.
  *
  * Throws what train() throws before its first step; the signal's reason after an abort while images are read.
@@ -94,7 +98,11 @@ export async function dryRun(options: DryRunOptions, control: DryRunControl = {}
   const parts = parametersByPart(addon.parameters(modelOptions(config)));
   const total = sumOfParts(parts);
   const flops = stepFlops(config);
-  const { secondsPerStep, peak } = await measure(addon, config, dataset, flops, device);
+  const { secondsPerStep, peak } = await measure(addon, config, dataset, flops, device).catch(
+    (error: unknown) => {
+      throw namingSettings(error, config, 'in the steps of the dry run');
+    },
+  );
   const from = run === undefined ? 0 : await stepsDone(run);
   const steps = Math.max(0, stepsOf(config) - from);
   const limit = config.maxMinutes === undefined ? Number.POSITIVE_INFINITY : config.maxMinutes * 60;
@@ -150,25 +158,29 @@ async function measure(
     dataset: { path: dataset.path },
   });
   try {
-    // LibTorch prepares its kernels in the first step.
-    await trainer.run({ steps: 1 });
+    // LibTorch prepares its kernels in the first step; what a GPU replays has memory of its own.
+    const first = device === 'cpu' ? 1 : Math.min(MOST_FIRST_STEPS, stepsUntilCaptured(config));
+    await trainer.run({ steps: first });
     const { seconds } = await trainer.run({ steps: MEASURED_STEPS });
     const average = MEASURED_STEPS * meanFlops(flops, config);
     return {
-      secondsPerStep: ((seconds / MEASURED_STEPS) * average) / measuredFlops(flops, config),
+      secondsPerStep: ((seconds / MEASURED_STEPS) * average) / measuredFlops(flops, config, first),
       peak:
         device === 'cpu'
           ? process.resourceUsage().maxRSS * 1024
-          : (await addon.deviceMemory({ device })).peak,
+          : (await addon.deviceMemory({ device })).reservedPeak,
     };
   } finally {
     await trainer.dispose();
   }
 }
 
-/** Operations of the measured steps, which follow step 0; a rare gradient penalty falls into few of them or none. */
-function measuredFlops({ forward, backward, penalty }: StepFlops, { penaltyEvery }: Config): number {
-  const first = 1;
+/** Operations of the measured steps, from step `first` on; a rare gradient penalty falls into few of them or none. */
+function measuredFlops(
+  { forward, backward, penalty }: StepFlops,
+  { penaltyEvery }: Config,
+  first: number,
+): number {
   const penalties = Array.from({ length: MEASURED_STEPS }, (_, i) => (first + i) % penaltyEvery).filter(
     (position) => position === 0,
   ).length;

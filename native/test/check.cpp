@@ -120,6 +120,7 @@ int main(int argc, char** argv) {
   attention_tests();
   feed_tests();
   finite_tests();
+  full_memory_tests();
   caching_allocator_tests();
 #if !defined(SAN_NATIVE_CUDA)
   cuda_emulation_tests();

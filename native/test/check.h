@@ -61,6 +61,7 @@ void ado_gate_tests();
 void attention_tests();
 void feed_tests();
 void finite_tests();
+void full_memory_tests();
 void gates_cuda_tests();
 void large_cuda_tests();
 void caching_allocator_tests();

@@ -19,10 +19,16 @@ function run(args: string[], env: NodeJS.ProcessEnv = {}) {
 }
 
 function bench(...args: string[]): ({ case: string } & ComparisonResult)[] {
-  const { stdout, stderr, status } = run(['--quick', '--json', ...args]);
-  expect(stderr).toBe('');
-  expect(status).toBe(0);
-  return JSON.parse(stdout).results;
+  return resultsOf(run(['--quick', '--json', ...args]));
+}
+
+/** Results on stdout, whose tables stand on stderr. */
+function resultsOf({ stdout, stderr, status }: ReturnType<typeof run>) {
+  expect(status, stderr).toBe(0);
+  expect(stderr).not.toMatch(/warning|failed:/i);
+  const { results } = JSON.parse(stdout);
+  for (const { case: name, label } of results) expect(stderr).toContain(`\n${name}, ${label}\n`);
+  return results;
 }
 
 test('measures our own contenders without peers', () => {
@@ -71,11 +77,9 @@ test('the peers do the same work', (context) => {
 
 test('bench:gpu, on the processor: every case of it works', () => {
   const args = ['--gpu', '--quick', '--json', '--sizes', '16', '--peers', 'none'];
-  const { stdout, stderr, status } = run(args, { SAN_NATIVE_TEST_DEVICE: 'cpu' });
-  expect(stderr).toBe('');
-  expect(status).toBe(0);
-  const results: { case: string; data?: DeviceFacts & { found: { facts: DeviceFacts }[] } }[] =
-    JSON.parse(stdout).results;
+  const results: { case: string; data?: DeviceFacts & { found: { facts: DeviceFacts }[] } }[] = resultsOf(
+    run(args, { SAN_NATIVE_TEST_DEVICE: 'cpu' }),
+  );
   expect(results.map(({ case: name }) => name)).toEqual(['convolutions', 'generate', 'kernels', 'train']);
   const step = results[0]?.data?.found[0]?.facts.step;
   // Both networks, the generator on two batches: lib/training/cost.ts counts the linear layers as well.

@@ -28,16 +28,10 @@ function train(
   settings: string[] = [],
   command: string[] = [],
 ): Promise<Outcome> {
-  const [program = '', ...args] = [
-    ...command,
-    ...NODE,
-    'train',
-    'photos',
-    '--out',
-    out,
-    ...SETTINGS,
-    ...settings,
-  ];
+  return start([...command, ...NODE, 'train', 'photos', '--out', out, ...SETTINGS, ...settings], faults);
+}
+
+function start([program = '', ...args]: string[], faults: object = {}): Promise<Outcome> {
   const child = spawn(program, args, {
     cwd: folder,
     env: { ...process.env, SAN_NATIVE_FAULTS: JSON.stringify(faults) },
@@ -54,6 +48,9 @@ function train(
     child.once('close', (code, signal) => resolve({ code, signal, stdout, stderr }));
   });
 }
+
+/** What follows may have 16 GB. */
+const LIMITED = ['sh', '-c', 'ulimit -v 16000000; exec "$@"', 'sh'];
 
 const checkpoints = (out: string) => readdirSync(join(folder, out, 'checkpoints')).sort();
 const metrics = (out: string) =>
@@ -114,14 +111,23 @@ test('a failed allocation names the settings to lower; the checkpoint stays and 
 });
 
 test('memory that really runs out is told in the same way', async () => {
-  // Directions of 68 GB, where the process may have 16.
+  // Directions of 68 GB.
   const settings = '--strides 1,1,1,1,1,1 --latent-size 8 --latent-channels 4096 --projections 65536'.split(
     ' ',
   );
-  const limited = ['sh', '-c', 'ulimit -v 16000000; exec "$@"', 'sh'];
-  const { code, stderr } = await train('real', {}, settings, limited);
+  const { code, stderr } = await train('real', {}, settings, LIMITED);
   expect(code, stderr).toBe(1);
   expect(stderr).toMatch(
     /error ERR_SAN_OUT_OF_MEMORY: out of memory after step 0: lower batchSize \(now 4\)/,
   );
+});
+
+test('images that do not fit in memory name the option of generate', async () => {
+  const { code: trained } = await train('drawn', {}, ['--steps', '2']);
+  expect(trained).toBe(0);
+  // Latents of 26 GB.
+  const many = '--count 100000000 --batch-size 100000000 --out images.npy'.split(' ');
+  const { code, stderr } = await start([...LIMITED, ...NODE, 'generate', 'drawn', ...many]);
+  expect(code, stderr).toBe(1);
+  expect(stderr).toMatch(/error ERR_SAN_OUT_OF_MEMORY: out of memory.* a smaller batch .*--batch-size/);
 });

@@ -84,7 +84,7 @@ describe('the command line', () => {
 
   afterAll(() => rm(folder, { recursive: true, force: true }));
 
-  test('--ranks 2 trains; one rank alone continues the run', async () => {
+  test('--ranks 2 trains; one rank alone continues the run, and two again', async () => {
     const out = join(folder, 'run');
     const metrics = ['--metric-every', '3', '--metrics', 'fd,reconstruction', '--metric-count', '5'];
     const extractor = join(root, 'test/native/data/extractor.pt');
@@ -96,6 +96,9 @@ describe('the command line', () => {
     const alone = await start(train(out, '--resume', '--steps', '8'), {}).ended;
     expect(alone.code, alone.output).toBe(0);
     expect(await readdir(join(out, 'checkpoints'))).toContain('step-000008.safetensors');
+    const again = await start(train(out, '--resume', '--ranks', '2', '--steps', '10'), {}).ended;
+    expect(again.code, again.output).toBe(0);
+    expect(await readdir(join(out, 'checkpoints'))).toContain('step-000010.safetensors');
   });
 
   test('steps that are not finite on one rank take all back to the last checkpoint, as one rank goes back', async () => {
@@ -155,5 +158,30 @@ describe('the command line', () => {
     ]);
     expect(noStore.output).toMatch(/^error ERR_SAN_RENDEZVOUS: nothing answers at 127\.0\.0\.1:\d+/);
     expect(noRank.output).toMatch(/^error ERR_SAN_RENDEZVOUS: waited 1 s .* for 1 of 2 ranks .*: 1;/);
+  });
+
+  test('a RANK given twice, and ranks that do not agree how many they are, are told apart', async () => {
+    const out = join(folder, 'disagreeing');
+    const startAll = async (...ranks: { RANK: string; WORLD_SIZE: string }[]) => {
+      const port = String(await freePort());
+      const late = ['--join-timeout', '6'];
+      const started = ranks.map((rank) => start(train(out, ...late), { ...rank, MASTER_PORT: port }));
+      return Promise.all(started.map(({ ended }) => ended));
+    };
+    const one = { RANK: '1', WORLD_SIZE: '3' };
+    const [twice, differing] = await Promise.all([
+      startAll({ RANK: '0', WORLD_SIZE: '3' }, one, one),
+      startAll({ RANK: '0', WORLD_SIZE: '2' }, one),
+    ]);
+    expect([...twice, ...differing].map(({ code }) => code)).toEqual([1, 1, 1, 1, 1]);
+    const told = twice.filter(({ output }) =>
+      /^error ERR_SAN_RENDEZVOUS: there is a rank 1 already at .*: two processes have the same RANK/.test(
+        output,
+      ),
+    );
+    expect(told).toHaveLength(1);
+    expect(differing[0]?.output).toMatch(
+      /^error ERR_SAN_RENDEZVOUS: WORLD_SIZE is 2 for rank 0 and 3 for rank 1 \(process \d+ on .*\)/,
+    );
   });
 });

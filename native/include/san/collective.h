@@ -26,7 +26,8 @@ class Reduction {
 };
 
 /// Sums of tensors on the processor are PairwiseSum's of the ranks' parts; those of a GPU are as NCCL makes
-/// them.
+/// them. What all_gather() and reduce_scatter() give on a GPU is waited for by the current stream, not by the
+/// thread: a rank that is lost meanwhile is noticed by the wait of the next Reduction.
 ///
 /// Every rank makes the same calls in the same order, with tensors of the same shape and dtype. All may throw
 /// ERR_SAN_RANK_LOST, after which none may be called any more. For one thread at a time.

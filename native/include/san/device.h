@@ -44,6 +44,9 @@ void use_precision(const c10::Device& device, Precision precision);
 /// Memory of a device as LibTorch's allocator counts it, and of the processor as san::memory_use().
 struct DeviceMemory {
   int64_t used, peak;
+  /// The most that the allocator had taken: with what freed tensors and captured steps keep. On the processor
+  /// `peak`.
+  int64_t reserved_peak;
 };
 DeviceMemory device_memory(const c10::Device& device);
 

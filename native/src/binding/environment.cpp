@@ -4,14 +4,26 @@
 
 #include <exception>
 
+#include "memory/full.h"
 #include "san/error.h"
 
 namespace san::binding {
 
 namespace {
 
+/// Whoever asked knows which of its settings need less: for training lib/training/out-of-memory.ts names
+/// them.
 Fault out_of_memory(const std::string& reason) {
-  return {kOutOfMemory, "out of memory" + reason + "; lower batchSize, imageSize or the widths", {}};
+  return {
+      kOutOfMemory, "out of memory" + reason + "; a smaller batch needs less (generate: --batch-size)", {}};
+}
+
+Fault out_of_device_memory(const std::string& message) {
+  return {kOutOfMemory,
+          "out of memory on the GPU: " + message.substr(0, message.find('\n')) +
+              "; a smaller batch needs less (generate: --batch-size), and so does whatever else runs there; "
+              "--device cpu uses main memory",
+          {}};
 }
 
 // CUDA takes no more work of a process after most errors.
@@ -22,12 +34,6 @@ Fault device_failed(const std::string& message) {
           {}};
 }
 
-// LibTorch has a class of its own for memory that ran out on a device, but not for main memory.
-bool is_out_of_main_memory(const std::string& message) {
-  return message.find("DefaultCPUAllocator: can't allocate memory") != std::string::npos ||
-         message.find("DefaultCPUAllocator: not enough memory") != std::string::npos;
-}
-
 }  // namespace
 
 Fault current_fault() {
@@ -36,11 +42,13 @@ Fault current_fault() {
   } catch (const san::Error& error) {
     return {error.code(), error.what(), error.field()};
   } catch (const c10::OutOfMemoryError& error) {
-    return out_of_memory(std::string(": ") + error.what_without_backtrace());
+    return out_of_device_memory(error.what_without_backtrace());
   } catch (const c10::Error& error) {
     const std::string message = error.what_without_backtrace();
-    if (message.starts_with("CUDA error")) return device_failed(message);
-    if (!is_out_of_main_memory(message)) return {kNative, message, {}};
+    const Full full = full_by_text(message);
+    if (full == Full::device_memory) return out_of_device_memory(message);
+    if (full == Full::nothing && message.starts_with("CUDA error")) return device_failed(message);
+    if (full == Full::nothing) return {kNative, message, {}};
     // "... you tried to allocate N bytes. Error code 12 (...)", behind the place in LibTorch's source.
     const size_t amount = message.find("you tried to allocate");
     return out_of_memory(amount == std::string::npos ? "" : ": " + message.substr(amount));

@@ -175,6 +175,7 @@ Napi::Value memory_of_device(const Napi::CallbackInfo& info) {
                      Napi::Object out = Napi::Object::New(env);
                      out.Set("used", static_cast<double>(memory.used));
                      out.Set("peak", static_cast<double>(memory.peak));
+                     out.Set("reservedPeak", static_cast<double>(memory.reserved_peak));
                      return out;
                    });
   });

@@ -1,6 +1,7 @@
 #include "device/captured.h"
 
 #include <ATen/cuda/CUDAGraph.h>
+#include <c10/cuda/CUDACachingAllocator.h>
 #include <c10/cuda/CUDAStream.h>
 #include <c10/util/Exception.h>
 
@@ -28,10 +29,15 @@ void Captured::reset() {
   warm_ups_ = 0;
 }
 
-void Captured::capture(const std::function<void()>& work) {
+void Captured::capture(const std::function<void()>& work, const Captured* sibling) {
   c10::cuda::getCurrentCUDAStream().synchronize();
+  // A capture has memory of its own, and cannot take what freed tensors of the steps before it keep.
+  c10::cuda::CUDACachingAllocator::emptyCache();
   auto graph = std::make_unique<at::cuda::CUDAGraph>();
-  graph->capture_begin({0, 0}, cudaStreamCaptureModeThreadLocal);
+  // A pool lives as long as a graph that uses it; {0, 0} makes one.
+  const bool shared = sibling != nullptr && sibling->graph_;
+  graph->capture_begin(shared ? sibling->graph_->pool() : c10::MempoolId_t{0, 0},
+                       cudaStreamCaptureModeThreadLocal);
   try {
     work();
   } catch (...) {
@@ -46,12 +52,12 @@ void Captured::capture(const std::function<void()>& work) {
   graph_ = std::move(graph);
 }
 
-void Captured::queue(const std::function<void()>& work, std::string& obstacle) {
+void Captured::queue(const std::function<void()>& work, std::string& obstacle, const Captured* sibling) {
   if (!obstacle.empty()) return work();
   if (!graph_) {
     if (warm_ups_++ < kWarmUps) return work();
     try {
-      capture(work);
+      capture(work, sibling);
     } catch (const c10::OutOfMemoryError&) {
       throw;
     } catch (const std::exception& error) {

@@ -99,12 +99,12 @@ DeviceMemory device_memory(const c10::Device& device) {
 #ifdef SAN_NATIVE_CUDA
   if (device.is_cuda()) {
     const auto stats = c10::cuda::CUDACachingAllocator::getDeviceStats(device.index());
-    return {stats.allocated_bytes[0].current, stats.allocated_bytes[0].peak};
+    return {stats.allocated_bytes[0].current, stats.allocated_bytes[0].peak, stats.reserved_bytes[0].peak};
   }
 #endif
   static_cast<void>(device);
   const MemoryUse use = memory_use();
-  return {use.used, use.peak};
+  return {use.used, use.peak, use.peak};
 }
 
 void synchronise(const c10::Device& device) {

@@ -6,6 +6,7 @@
 #include <cstdlib>
 #include <deque>
 #include <optional>
+#include <thread>
 #include <torch/csrc/distributed/c10d/PrefixStore.hpp>
 #include <torch/csrc/distributed/c10d/ProcessGroupGloo.hpp>
 #include <utility>
@@ -31,6 +32,8 @@ using Work = c10::intrusive_ptr<c10d::Work>;
 constexpr milliseconds kLongest = std::chrono::hours(24 * 7);
 /// How often a wait looks for faults.
 constexpr milliseconds kSlice{100};
+/// The same where it must ask whether a GPU is done.
+constexpr std::chrono::microseconds kPoll{50};
 /// Sums of which everybody's parts are under way at a time.
 constexpr size_t kSumsUnderWay = 2;
 
@@ -92,7 +95,8 @@ class GroupOfProcesses final : public ProcessGroup {
     std::vector<at::Tensor> inputs = {flat_view(own)};
     std::vector<std::vector<at::Tensor>> outputs = {flat_view(all).chunk(static_cast<int64_t>(size()))};
     count((size() - 1) * static_cast<int64_t>(own.nbytes()));
-    await(begin([&](c10d::Backend& backend) { return backend.allgather(outputs, inputs); }, part));
+    await_or_queue(begin([&](c10d::Backend& backend) { return backend.allgather(outputs, inputs); }, part),
+                   part);
     return all;
   }
 
@@ -105,7 +109,8 @@ class GroupOfProcesses final : public ProcessGroup {
     }
     std::vector<at::Tensor> outputs = {at::empty({own.size(1)}, own.options())};
     std::vector<std::vector<at::Tensor>> inputs = {own.unbind(0)};
-    await(begin([&](c10d::Backend& backend) { return backend.reduce_scatter(outputs, inputs); }, own));
+    await_or_queue(
+        begin([&](c10d::Backend& backend) { return backend.reduce_scatter(outputs, inputs); }, own), own);
     return outputs[0];
   }
 
@@ -130,7 +135,11 @@ class GroupOfProcesses final : public ProcessGroup {
   void broadcast(const at::Tensor& tensor) override {
     std::vector<at::Tensor> tensors = {flat_view(tensor)};
     count(rank() == 0 ? static_cast<int64_t>(tensor.nbytes()) : 0);
-    await(begin([&](c10d::Backend& backend) { return backend.broadcast(tensors); }, tensor));
+    const Work work = begin([&](c10d::Backend& backend) { return backend.broadcast(tensors); }, tensor);
+    if (tensor.is_cuda())
+      await_device(work);
+    else
+      await(work);
   }
 
   void barrier() override {
@@ -217,6 +226,7 @@ class GroupOfProcesses final : public ProcessGroup {
   }
 
   void finish(Sum& sum) {
+    if (sum.flat.is_cuda()) return await_device(sum.work);
     while (!sum.work) hand_out_oldest();
     await(sum.work);
     if (sum.rows.defined() && sum.rows.numel() != sum.flat.numel())
@@ -239,25 +249,68 @@ class GroupOfProcesses final : public ProcessGroup {
     return *nccl_;
   }
 
-  /// Until `work` is done, or somebody is lost.
+  /// Until Gloo's `work` is done, or somebody is lost.
   void await(const Work& work) {
     const auto begun = Clock::now();
     bool waiting = true;
     while (waiting) {
       try {
-        // NCCL's work is waited for by the stream; this returns at once.
         work->wait(kSlice);
         waiting = false;
       } catch (const std::exception& error) {
         if (work->isCompleted()) lose(first_line(error.what()));
-        const std::string fault = liveness_ ? liveness_->fault() : "";
-        if (!fault.empty()) throw_lost(fault);
-        if (cancelled_ && cancelled_()) {
-          abandon();
-          throw Error(kNative, "the work was cancelled");
-        }
+        look_for_faults();
       }
     }
+    note_wait(begun);
+  }
+
+  /// Results on a GPU are waited for by the current stream alone: a step sums its gradients later, and that
+  /// wait is the one that notices a lost rank.
+  void await_or_queue(const Work& work, const at::Tensor& tensor) {
+    if (!tensor.is_cuda()) return await(work);
+    queue_wait(work);
+  }
+
+  /// Makes the current stream wait for NCCL's `work`. With a timeout wait() would hold up this thread, and
+  /// the time would count from the start of the work, which may be long ago.
+  void queue_wait(const Work& work) {
+    try {
+      work->wait();
+    } catch (const std::exception& error) {
+      lose(first_line(error.what()));
+    }
+  }
+
+  /// Until NCCL's `work`, and what was queued before, is done, or somebody is lost. The stream would wait for
+  /// a lost rank for ever, and this thread with it in its next look at a result.
+  void await_device(const Work& work) {
+    const auto begun = Clock::now();
+    queue_wait(work);
+    try {
+      while (!work->isCompleted()) {
+        look_for_faults();
+        std::this_thread::sleep_for(kPoll);
+      }
+      if (const std::exception_ptr failure = work->exception()) std::rethrow_exception(failure);
+    } catch (const Error&) {
+      throw;
+    } catch (const std::exception& error) {
+      lose(first_line(error.what()));
+    }
+    note_wait(begun);
+  }
+
+  void look_for_faults() {
+    const std::string fault = liveness_ ? liveness_->fault() : "";
+    if (!fault.empty()) throw_lost(fault);
+    if (cancelled_ && cancelled_()) {
+      abandon();
+      throw Error(kNative, "the work was cancelled");
+    }
+  }
+
+  void note_wait(Clock::time_point begun) {
     traffic_.seconds_waited += std::chrono::duration<double>(Clock::now() - begun).count();
   }
 

@@ -34,13 +34,14 @@ void DeviceRun::step_once(const ModelConfig& model, const LossConfig& loss, cons
 
 void DeviceRun::step(const ModelConfig& model, const LossConfig& loss, const ParameterStore& parameters,
                      DeviceStep& update, bool penalty, const std::function<StepInputs()>& draw) {
-  Slot& slot = slots_[penalty ? 1 : 0];
+  Slot &slot = slots_[penalty ? 1 : 0], &other = slots_[penalty ? 0 : 1];
   if (slot.repulsion_weight != loss.repulsion_weight) {
     // It is part of the captured step: captured anew once it stays what it is.
     slot.captured.reset();
     slot.repulsion_weight = loss.repulsion_weight;
   }
-  slot.captured.queue([&] { step_once(model, loss, parameters, update, draw()); }, obstacle_);
+  slot.captured.queue([&] { step_once(model, loss, parameters, update, draw()); }, obstacle_,
+                      &other.captured);
 }
 
 }  // namespace san

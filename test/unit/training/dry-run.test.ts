@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import sharp from 'sharp';
 import { beforeEach, describe, expect, it, vi } from 'vitest';
 import { main } from '../../../lib/cli/main.js';
+import { NativeError } from '../../../lib/errors.js';
 import { type DryRunOptions, dryRun } from '../../../lib/training/dry-run.js';
 import { fakeAddon } from '../support/fake-addon.js';
 import { native } from '../support/mocked-native.js';
@@ -74,6 +75,26 @@ describe('dryRun', () => {
     await writeFile(join(out, 'config.json'), '{"steps": 90}');
     const { steps: _, ...others } = options;
     expect(await dryRun({ ...others, out, resume: true })).toMatchObject({ from: 30, steps: 60 });
+  });
+
+  it('on a GPU measures what is replayed, after the captures of both kinds of steps', async () => {
+    const { info } = fake.addon;
+    const devices = [{ name: 'a fake', capability: '9.0', bytes: 1e9 }];
+    fake.addon.info = () => ({ ...info(), cuda: { built: true, driver: 13000, runtime: 13000, devices } });
+    const { memory } = await dryRun({ ...options, device: 'cuda', penaltyWeight: 1, penaltyEvery: 4 });
+    expect(fake.trainers[0]?.chunks).toEqual([13, 3]);
+    expect(memory.measuredPeak).toBe(3e6);
+  });
+
+  it('says which settings to lower when memory runs out', async () => {
+    const onStep = (step: number) => {
+      if (step === 2) throw new NativeError('ERR_SAN_OUT_OF_MEMORY', 'out of memory');
+    };
+    native.addon = fakeAddon({ onStep }).addon;
+    await expect(dryRun(options)).rejects.toMatchObject({
+      code: 'ERR_SAN_OUT_OF_MEMORY',
+      message: expect.stringMatching(/^out of memory in the steps of the dry run: lower batchSize \(now 2\)/),
+    });
   });
 
   it('throws what training throws', async () => {
