@@ -1,4 +1,4 @@
-"""Training steps in PyTorch: specification, sections 2 and 3. Cycle pairing, estimator `normal`, repulsion, penalty."""
+"""Training steps in PyTorch: specification, sections 2 and 3. Cycle pairing, estimator `normal`, repulsion, LLZ, penalty."""
 import os
 
 import numpy
@@ -14,7 +14,7 @@ class Trainer:
     def __init__(self, options):
         config = options["config"]
         known = config["pairing"] == "cycle" and config["estimator"] == "normal" and config["repulsionWeight"] > 0
-        if not known or config["wLZ"] != 0:
+        if not known:
             raise ValueError("this peer knows cycle pairing, the normal estimator and repulsion alone")
         self.config = config
         self.options = options
@@ -50,7 +50,7 @@ class Trainer:
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.dtype == torch.bfloat16)
 
     def losses(self, g, r, r_fake, z, x, directions):
-        """The sum whose gradient serves both networks, the losses lgd, lgi and lrx, and the generated images.
+        """G's loss and LRX in one sum, the losses lgd, lgi and lrx, and the generated images.
 
         r_fake are the reverser's parameters again: through R(G(Z)) its gradient enters with a weight of its own.
         """
@@ -63,7 +63,10 @@ class Trainer:
         lgd = san.wd_normal(back, directions, self.quantiles)
         lrx = san.wd_normal(rx, directions, self.quantiles)
         lgi = san.image_error(again - x, c["lgiScales"])
-        return c["wGD"] * lgd + c["wGI"] * lgi + c["wRX"] * lrx, lgd, lgi, lrx, fake.detach()
+        total = c["wGD"] * lgd + c["wGI"] * lgi + c["wRX"] * lrx
+        if c["wLZ"] > 0:
+            total = total + c["wLZ"] * F.mse_loss(back, z)
+        return total, lgd, lgi, lrx, fake.detach()
 
     def penalty(self, r, x, fake):
         """The gradient penalty on R between real and generated images, which are detached."""
@@ -85,12 +88,19 @@ class Trainer:
         g, r = list(self.generator.values()), list(self.reverser.values())
         fake = {name: t.detach().requires_grad_(True) for name, t in self.reverser.items()}
         total, lgd, lgi, lrx, images = self.loss(self.generator, self.reverser, fake, z, x, directions)
-        gradients = torch.autograd.grad(total, [*g, *r, *fake.values()])
+        has_llz = c["wLZ"] > 0
+        gradients = torch.autograd.grad(total, [*g, *r, *fake.values()], retain_graph=has_llz)
         of_g, of_r, of_fake = gradients[: len(g)], gradients[len(g) : len(g) + len(r)], gradients[len(g) + len(r) :]
         # Repulsion: its derivative in the place of wGD.
         distance, margin = lgd.detach(), c["repulsionMargin"]
         strength = (-distance / margin).exp() if c["repulsionForm"] == "exponential" else (distance < margin).float()
-        factor = -c["repulsionWeight"] / c["wGD"] * strength
+        if has_llz:
+            # LLZ weighs the same in both losses, the distance does not: its share is taken out, and repulsion put in.
+            of_distance = torch.autograd.grad(lgd, list(fake.values()))
+            torch._foreach_add_(of_r, of_fake)
+            of_fake, factor = of_distance, -c["wGD"] - c["repulsionWeight"] * strength
+        else:
+            factor = -c["repulsionWeight"] / c["wGD"] * strength
         if on_gpu:  # without a look at the distance, which would wait for the device
             torch._foreach_add_(of_r, torch._foreach_mul(of_fake, factor))
         elif factor.item() != 0:
@@ -151,7 +161,11 @@ def first_steps(options, prepare):
 def open_peer(options):
     os.environ["TORCHINDUCTOR_CACHE_DIR"] = options["cache"]
     how = "eager, channels-last"
-    if options["compile"]:
+    if options["compile"] and options["config"]["wLZ"] > 0:
+        # With LLZ a second backward pass goes through R(G(Z)) alone; one through the whole loss would cost twice as much.
+        how = "the two networks compiled"
+        trainer, losses = first_steps(options, compile_networks)
+    elif options["compile"]:
         try:
             how = "the whole loss compiled"
             trainer, losses = first_steps(options, compile_whole)

@@ -129,7 +129,7 @@ const modelKeys = {
   attentionRatio: ratio(0.25).describe('Hidden channels of the channel attention, relative to its input'),
 };
 
-/** The defaults of lgiScales, repulsion and penalty are not the spec's, whose pictures blur: docs/quality.md measures both. */
+/** The defaults of lgiScales, wLZ, repulsion and penalty are not the spec's, whose pictures blur: docs/quality.md measures both. */
 const lossKeys = {
   estimator: z
     .enum(['normal', 'sliced', 'sinkhorn', 'dual'])
@@ -153,7 +153,7 @@ const lossKeys = {
     .meta({ expected: 'a list of numbers such as 0.1,0,1' }),
   wRZ: weight(1).describe('Weight of LRZ in the loss of R; without effect under repulsion'),
   wRX: weight(1).describe('Weight of LRX, the distance of R(X) from the prior, in the loss of R'),
-  wLZ: weight(0).describe('Weight of LLZ, the squared error of R(G(Z)) against Z, in both losses'),
+  wLZ: weight(0.1).describe('Weight of LLZ, the squared error of R(G(Z)) against Z, in both losses'),
   repulsionWeight: weight(1).describe('Weight of R driving generated latents off the prior; 0 turns it off'),
   repulsionMargin: real(0, 1e6).default(1).describe('Distance at which repulsion ends'),
   repulsionForm: z

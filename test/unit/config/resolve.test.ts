@@ -19,7 +19,7 @@ describe('resolveConfig', () => {
       wGD: 0.3,
       wGI: 1,
       wRX: 1,
-      wLZ: 0,
+      wLZ: 0.1,
       repulsionWeight: 1,
       repulsionMargin: 1,
       repulsionForm: 'exponential',

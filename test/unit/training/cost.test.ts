@@ -28,6 +28,7 @@ const small = (changes: Record<string, unknown> = {}) =>
         batchSize: 2,
         penaltyWeight: 0,
         penaltyEvery: 1,
+        wLZ: 0,
         ...changes,
       },
     },
