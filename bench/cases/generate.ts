@@ -82,7 +82,7 @@ async function inMemory(
 
 /** PNG files, beside the same images that stay in memory: what encoding and writing cost. */
 function onDisk({ folder, threads }: CaseContext, { checkpoint, config }: Model): Comparison {
-  const options = { checkpoint, threads, folder };
+  const options = { checkpoint, threads, folder: join(folder, `files-${config.imageSize}`) };
   return {
     label: `${config.imageSize} px, PNG files on disk`,
     unit: 'images',

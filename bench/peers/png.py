@@ -33,7 +33,7 @@ def open_peer(options):
         nonlocal done
         target = parent / f"peer-{done}"
         begin = time.perf_counter()
-        target.mkdir()
+        target.mkdir(parents=True)
         batches = -(-items // BATCH)
         pending = []
         for b in range(batches):
