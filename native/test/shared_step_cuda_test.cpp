@@ -208,10 +208,12 @@ std::vector<at::Tensor> run_kernels(const Model<T>& model, const std::vector<Ste
   const auto count = static_cast<int64_t>(there.chunks.size());
   const ops::StepTable<T> table{static_cast<const ops::StepSegment<T>*>(segments.const_data_ptr()),
                                 static_cast<const ops::StepChunk*>(chunks.const_data_ptr()), count};
-  ops::StepState begin{};
-  begin.updates = kUpdates;
-  const at::Tensor state = bytes_on_device(std::vector{begin}),
-                   records = bytes_on_device(std::vector<ops::StepRecord>(steps.size()));
+  // Bytes that were zero before, the structs' padding with them: the runs' bits are compared.
+  at::Tensor begin = at::zeros({sizeof(ops::StepState)}, at::kByte);
+  static_cast<ops::StepState*>(begin.mutable_data_ptr())->updates = kUpdates;
+  const at::Tensor state = on_device(begin),
+                   records = at::zeros({static_cast<int64_t>(steps.size() * sizeof(ops::StepRecord))},
+                                       device_options(at::kByte));
   const at::Tensor faults = at::empty({count}, device_options(at::kInt));
   auto* const at_state = static_cast<ops::StepState*>(state.mutable_data_ptr());
   for (const Step<G>& step : steps) {
