@@ -144,6 +144,7 @@ int main(int argc, char** argv) {
   }
   rpa_gate_tests();
   shared_step_tests();
+  steady_state_tests();
   step_tests();
   std::printf("%d expectations, %d failed\n", expectations, failed);
   return failed == 0 ? 0 : 1;

@@ -6,6 +6,7 @@
 
 #include "check.h"
 #include "random/philox.h"
+#include "random/reference.h"
 
 namespace san::test {
 
@@ -50,6 +51,18 @@ void random_tests() {
   expect(std::abs(many.mean().item<double>()) < 0.004, "mean of normals");
   expect(std::abs(many.var().item<double>() - 1) < 0.006, "variance of normals");
   expect(std::abs(many.pow(4).mean().item<double>() - 3) < 0.05, "fourth moment of normals");
+
+  // The same by ATen's calls; keys of more than 32 bits.
+  const random::Key far{0x123456789ABCDEF0, random::Stream::sample_latent, (uint64_t{1} << 33) - 2};
+  at::Tensor drawn = random::normal_rows(far, 7, 1001), wanted = random::normal_rows_reference(far, 7, 1001);
+  expect_close(drawn, wanted, 5e-7, "normal numbers and their reference");
+  expect(random::uniform(far, 1001).equal(random::uniform_reference(far, 1001)),
+         "uniform numbers and their reference");
+  for (const double threshold : {1.0, 0.1}) {
+    random::redraw_beyond(drawn, 5, 3, threshold);
+    random::redraw_beyond_reference(wanted, 5, 3, threshold);
+    expect_close(drawn, wanted, 1e-5, "redrawn numbers and their reference");
+  }
 
   const auto order = random::permutation({3, random::Stream::order, 0}, 1000);
   expect(std::set<int64_t>(order.begin(), order.end()).size() == 1000, "a permutation holds each index once");

@@ -105,6 +105,7 @@ class CachingAllocator final : public c10::Allocator {
       data = fresh(size);
     }
     const std::lock_guard lock(mutex_);
+    ++use_.fresh;
     count(bytes);
     return data;
   }

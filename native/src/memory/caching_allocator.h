@@ -19,6 +19,8 @@ struct MemoryUse {
   int64_t used, peak;
   /// Bytes of freed tensors that are kept.
   int64_t cached;
+  /// Blocks that were asked of the system so far.
+  int64_t fresh;
 };
 MemoryUse memory_use();
 

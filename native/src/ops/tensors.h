@@ -2,6 +2,7 @@
 #pragma once
 
 #include <ATen/ATen.h>
+#include <c10/core/CPUAllocator.h>
 
 #include <algorithm>
 
@@ -50,6 +51,25 @@ struct Pieces {
   }
 
   const int64_t rows, size;
+};
+
+/// What a loop writes and reads again. From the allocator of tensors, whose memory is used over and over: no
+/// step but the first asks the system for any.
+template <typename T>
+class Scratch {
+ public:
+  /// `size` numbers that are not set.
+  explicit Scratch(int64_t size)
+      : memory_(c10::GetCPUAllocator()->allocate(static_cast<size_t>(size) * sizeof(T))), size_(size) {}
+
+  T* data() { return static_cast<T*>(memory_.get()); }
+  T* begin() { return data(); }
+  T* end() { return data() + size_; }
+  T& operator[](int64_t i) { return data()[i]; }
+
+ private:
+  c10::DataPtr memory_;
+  int64_t size_;
 };
 
 /// Sums of each piece's (pieces, channels) float64 partial sums, in order.

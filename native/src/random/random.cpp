@@ -9,6 +9,7 @@
 #include "ops/reference.h"
 #include "ops/tensors.h"
 #include "random/philox.h"
+#include "random/reference.h"
 
 namespace san::random {
 namespace {
@@ -40,6 +41,7 @@ at::Tensor normal(const Key& key, at::IntArrayRef shape, c10::Device device, con
 #ifdef SAN_NATIVE_CUDA
   if (device.is_cuda()) return fill_normal_rows(out.view({1, out.numel()}), key, count).view(shape);
 #endif
+  if (ops::use_reference()) return normal_rows_reference(moved_on(key, count), 1, out.numel()).view(shape);
   fill_normal(moved_on(key, count), out.mutable_data_ptr<float>(), out.numel());
   return out;
 }
@@ -51,6 +53,7 @@ at::Tensor normal_rows(const Key& first, int64_t rows, int64_t n, c10::Device de
   if (device.is_cuda()) return fill_normal_rows(out, first, count);
 #endif
   const Key from = moved_on(first, count);
+  if (ops::use_reference()) return normal_rows_reference(from, rows, n);
   float* data = out.mutable_data_ptr<float>();
   ops::over_rows(rows, n, [&](int64_t begin, int64_t some) {
     for (int64_t row = begin; row < begin + some; ++row)
@@ -70,6 +73,7 @@ void redraw_beyond(at::Tensor& rows, uint64_t seed, uint64_t first, double thres
 #ifdef SAN_NATIVE_CUDA
   if (rows.is_cuda()) return redraw_beyond_on_device(rows, seed, first, threshold);
 #endif
+  if (ops::use_reference()) return redraw_beyond_reference(rows, seed, first, threshold);
   const int64_t n = rows.size(1);
   float* data = rows.mutable_data_ptr<float>();
   const auto within = [threshold](float value) { return std::abs(double{value}) <= threshold; };
@@ -92,6 +96,7 @@ at::Tensor uniform(const Key& key, int64_t n, c10::Device device, const StepCoun
   if (device.is_cuda()) return fill_uniform(out, key, count);
 #endif
   const Key from = moved_on(key, count);
+  if (ops::use_reference()) return uniform_reference(from, n);
   float* data = out.mutable_data_ptr<float>();
   for (int64_t i = 0; i < n; i += 4) {
     const auto values = uniform_block(from, static_cast<uint32_t>(i / 4));

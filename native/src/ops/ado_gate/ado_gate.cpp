@@ -110,7 +110,7 @@ Gradient gradient(const Tensor& g, const Tensor& x, const Tensor& logits, const 
     auto* ld = dl.mutable_data_ptr<scalar_t>();
     auto* sp = sums.mutable_data_ptr<double>();
     pieces.each([&](int64_t piece, int64_t first, int64_t count) {
-      std::vector<A> scratch(static_cast<size_t>(c));
+      Scratch<A> scratch(c);
       const int64_t at = first * c;
       backward_rows<scalar_t, A>(gp + at, xp + at, lp + at, bp, xd + at, ld + at, sp + piece * c,
                                  scratch.data(), count, c, static_cast<A>(threshold));

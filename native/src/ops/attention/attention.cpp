@@ -72,12 +72,12 @@ Tensor reduce_pixels(const Tensor& x, const Tensor& g, const AttentionSize& n) {
     auto* op = out.mutable_data_ptr<scalar_t>();
     const double factor = gp == nullptr ? 1.0 / static_cast<double>(n.pixels) : 1.0;
     at::parallel_for(0, n.samples, 1, [&](int64_t begin, int64_t end) {
-      std::vector<double> sums(static_cast<size_t>(n.channels));
+      Scratch<double> sums(n.channels);
       for (int64_t b = begin; b < end; ++b) {
         const int64_t at = b * n.pixels * n.channels;
         sum_rows<scalar_t>(xp + at, gp == nullptr ? nullptr : gp + at, sums.data(), n.pixels, n.channels);
         for (int64_t i = 0; i < n.channels; ++i)
-          op[b * n.channels + i] = static_cast<scalar_t>(sums[static_cast<size_t>(i)] * factor);
+          op[b * n.channels + i] = static_cast<scalar_t>(sums[i] * factor);
       }
     });
   });

@@ -132,7 +132,7 @@ std::pair<Tensor, Tensor> gradient(const Tensor& g, const Tensor& x, const Tenso
     auto* dp = dx.mutable_data_ptr<scalar_t>();
     auto* sp = sums.mutable_data_ptr<double>();
     pieces.each([&](int64_t piece, int64_t first, int64_t count) {
-      std::vector<A> scratch(static_cast<size_t>(c));
+      Scratch<A> scratch(c);
       backward_rows<scalar_t, A>(xp + first * c, bp, gp + first * c, rp + first, dp + first * c,
                                  sp + piece * c, scratch.data(), count, c, static_cast<A>(slopes.before),
                                  static_cast<A>(slopes.after));

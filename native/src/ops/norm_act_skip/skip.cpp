@@ -120,13 +120,15 @@ void add_skip_row(const SkipShape& s, const T* skip, T* y, int64_t row, int64_t 
     add_matched<T, A>(source, y, s.width, s.stride, s.channels, channels);
     return;
   }
-  std::vector<A> pooled(static_cast<size_t>(width * s.channels), A(0));
+  const int64_t size = width * s.channels;
+  Scratch<A> pooled(size);
+  std::fill(pooled.begin(), pooled.end(), A(0));
   for (int64_t k = 0; k < s.stride; ++k)
     add_groups<T, A>(skip + (row * s.stride + k) * s.width * s.channels, pooled.data(), width, s.stride,
                      s.channels);
   const A share = A(1) / static_cast<A>(s.stride * s.stride);
-  std::vector<T> mean(pooled.size());
-  for (size_t i = 0; i < pooled.size(); ++i) mean[i] = static_cast<T>(pooled[i] * share);
+  Scratch<T> mean(size);
+  for (int64_t i = 0; i < size; ++i) mean[i] = static_cast<T>(pooled[i] * share);
   add_matched<T, A>(mean.data(), y, width, 1, s.channels, channels);
 }
 
@@ -148,7 +150,7 @@ at::Tensor skip_gradient(const at::Tensor& g, at::IntArrayRef sizes) {
     auto* dp = d.mutable_data_ptr<scalar_t>();
     const int64_t row_size = s.width * s.channels;
     over_rows(sizes[0] * s.height, row_size, [&](int64_t first, int64_t count) {
-      std::vector<A> sums(static_cast<size_t>(s.width * channels));
+      Scratch<A> sums(s.width * channels);
       for (int64_t row = first; row < first + count; ++row) {
         scalar_t* out = dp + row * row_size;
         if (s.up) {

@@ -91,7 +91,7 @@ Tensor apply_gate(const Tensor& x, const Tensor& s) {
     const auto* sp = s.const_data_ptr<A>();
     auto* yp = y.mutable_data_ptr<scalar_t>();
     over_rows(b * h, w * c, [&](int64_t first, int64_t count) {
-      std::vector<A> blended(static_cast<size_t>(low_w * c));
+      Scratch<A> blended(low_w * c);
       for (int64_t row = first; row < first + count; ++row) {
         const Tap<A>& tap = rows[static_cast<size_t>(row % h)];
         const A* sample = sp + row / h * low_h * low_w * c;
@@ -116,7 +116,7 @@ Tensor gate_gradient(const Tensor& g, const Tensor& x, const Tensor& s) {
     const auto* sp = s.const_data_ptr<A>();
     auto* dp = dn.mutable_data_ptr<scalar_t>();
     over_rows(b * low_h, h / low_h * w * c, [&](int64_t first, int64_t count) {
-      std::vector<A> ds(static_cast<size_t>(low_row));
+      Scratch<A> ds(low_row);
       for (int64_t low = first; low < first + count; ++low) {
         const int64_t sample = low / low_h, i = low % low_h;
         std::fill(ds.begin(), ds.end(), A(0));
