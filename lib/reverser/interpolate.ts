@@ -4,15 +4,14 @@ import { SanError } from '../errors.js';
 import { ensureFolder, writeFileAtomic } from '../files.js';
 import { requireWhole } from '../generation/checks.js';
 import { encodeGrid } from '../generation/grid.js';
-import { interpolate } from '../generation/interpolate.js';
 import type { San } from '../generation/san.js';
-import { imagesFrom, inBlocks, type MeasureControl } from '../metrics/blocks.js';
+import { imagesFrom, type MeasureControl } from '../metrics/blocks.js';
 import type { ImageBatch, LatentBatch } from '../native.js';
 import { encodeAnimation } from './animation.js';
 import { readImage } from './images.js';
 import { requireKeys, requirePath } from './options.js';
-import { evenFractions } from './pacing.js';
 import { pixelErrors } from './pixel-error.js';
+import { drawAt, drawEvenly, evenFractions } from './way.js';
 
 /** An image file, whose latent the reverser finds; or an image that generate() draws. */
 export type Endpoint = string | { seed: number; index: number };
@@ -26,7 +25,7 @@ export interface InterpolateOptions {
   /** Images on the way, both ends included. Default 24. */
   frames?: number | undefined;
   /**
-   * "even": frames where equal shares of the whole change lie between them; "angle": at equal angles between the latents,
+   * "even": frames that differ from the next by as equal amounts as can be; "angle": at equal angles between the latents,
    * where some change much more than others. Default even.
    */
   pace?: Pace | undefined;
@@ -49,9 +48,6 @@ export interface Interpolated {
   largestChange: number;
 }
 
-/** Points of the way that are looked at for an even pace, for each frame. */
-const PROBES = 4;
-
 const KEYS = ['from', 'to', 'frames', 'pace', 'out', 'animation', 'pingPong', 'fps'];
 
 /**
@@ -67,10 +63,11 @@ export async function interpolateImages(
   const { frames, pace, out, animation, pingPong, fps } = checked(options);
   for (const path of [out, animation]) if (path !== undefined) await ensureFolder(dirname(path));
   const ends = await Promise.all([options.from, options.to].map((end) => latentOf(san, end, control)));
-  const way = (points: number | readonly number[]) =>
-    decodeAll(san, interpolate(ends[0] as LatentBatch, ends[1] as LatentBatch, points), control);
-  const points = pace === 'even' ? evenFractions(changesOf(await way(PROBES * frames)), frames) : frames;
-  const images = await way(points);
+  const way = { from: ends[0] as LatentBatch, to: ends[1] as LatentBatch };
+  const images =
+    pace === 'even'
+      ? (await drawEvenly(san, way, frames, control)).images
+      : await drawAt(san, way, evenFractions(frames), control);
   if (out !== undefined) await writeFileAtomic(out, [await encodeGrid(images, { columns: frames })]);
   if (animation !== undefined) {
     await writeFileAtomic(animation, [await encodeAnimation(pingPong ? thereAndBack(images) : images, fps)]);
@@ -83,26 +80,6 @@ export async function interpolateImages(
     meanChange: changes.reduce((a, b) => a + b, 0) / changes.length,
     largestChange: Math.max(...changes),
   };
-}
-
-async function decodeAll(
-  san: San,
-  { data, shape }: LatentBatch,
-  control: MeasureControl,
-): Promise<ImageBatch> {
-  const { imageSize, imageChannels } = san.config;
-  const [frames, ...item] = shape;
-  const all: ImageBatch['shape'] = [frames, imageSize, imageSize, imageChannels];
-  const images = new Uint8Array(all.reduce((a, b) => a * b, 1));
-  const [numbers, size] = [data.length / frames, images.length / frames];
-  await inBlocks('drawing the way', all, control, async (start, count) => {
-    const latents: LatentBatch = {
-      data: data.subarray(start * numbers, (start + count) * numbers),
-      shape: [count, ...item],
-    };
-    images.set((await san.decode(latents)).data, start * size);
-  });
-  return { data: images, shape: all };
 }
 
 /** Root mean square difference of each frame to the next. */

@@ -1,5 +1,5 @@
 /** Nearest neighbours among latents, by plain comparison: exact, and quick enough for a million. */
-import { setImmediate } from 'node:timers/promises';
+import { Turns } from './turns.js';
 
 export interface Neighbor {
   /** Row of the references. */
@@ -7,9 +7,6 @@ export interface Neighbor {
   /** Root mean square of the differences of the numbers: about 1.4 between two draws of the prior. */
   distance: number;
 }
-
-/** Milliseconds of comparing after which other work gets its turn. */
-const TURN = 20;
 
 export interface NearestOptions {
   /** Numbers in a row, of `queries` as of `references`. */
@@ -31,17 +28,15 @@ export async function nearest(
   const total = queries.length / width;
   const rows = references.length / width;
   const found: Neighbor[][] = [];
-  let since = performance.now();
+  const turns = new Turns(signal);
   for (let q = 0; q < total; q++) {
     const query = queries.subarray(q * width, (q + 1) * width);
     const own = self(q);
     const best: Neighbor[] = [];
     for (let r = 0; r < rows; r++) {
-      if (r % 4096 === 0 && performance.now() - since > TURN) {
+      if (r % 4096 === 0 && turns.due()) {
         onProgress?.(q, total);
-        await setImmediate();
-        signal?.throwIfAborted();
-        since = performance.now();
+        await turns.take();
       }
       if (r === own) continue;
       const limit = best.length < count ? Number.POSITIVE_INFINITY : (best[count - 1] as Neighbor).distance;

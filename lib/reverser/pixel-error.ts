@@ -7,13 +7,15 @@ const HALF_RANGE = 127.5;
 export function pixelErrors(a: ImageBatch, b: ImageBatch): Float64Array {
   const [count] = a.shape;
   const size = a.data.length / count;
-  return Float64Array.from({ length: count }, (_, image) => {
-    let sum = 0;
-    for (let i = image * size; i < (image + 1) * size; i++) {
-      sum += ((a.data[i] as number) - (b.data[i] as number)) ** 2;
-    }
-    return sum / (size * HALF_RANGE ** 2);
-  });
+  const image = ({ data }: ImageBatch, i: number) => data.subarray(i * size, (i + 1) * size);
+  return Float64Array.from({ length: count }, (_, i) => pixelError(image(a, i), image(b, i)));
+}
+
+/** The same of the pixels of two images. */
+export function pixelError(a: Uint8Array, b: Uint8Array): number {
+  let sum = 0;
+  for (let i = 0; i < a.length; i++) sum += ((a[i] as number) - (b[i] as number)) ** 2;
+  return sum / (a.length * HALF_RANGE ** 2);
 }
 
 /**

@@ -1,18 +1,26 @@
 /**
- * How well a run's score separates images like its training images from foreign ones, and how even its interpolations
- * are: node dist/test/acceptance/reverser.js RUN NORMAL FOREIGN. Exit status 1 when the AUROC is not above 0.9.
+ * How well a run's score separates images like its training images from foreign ones, how even its interpolations are,
+ * and how much of that is the generator's: node dist/test/acceptance/reverser.js RUN NORMAL FOREIGN [FOLDER]. The folder
+ * gets a sheet of reconstructions and the first strips. Exit status 1 when the AUROC is not above 0.9.
  */
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { encodePng } from '../../lib/generation/sinks/png.js';
-import { type Endpoint, interpolateImages, San, scoreImages } from '../../lib/index.js';
+import { encodeGrid } from '../../lib/generation/grid.js';
+import { type ImageBatch, type LatentBatch, reconstructImages, San, scoreImages } from '../../lib/index.js';
+import { imagesFrom } from '../../lib/metrics/blocks.js';
 import { ImageReader } from '../../lib/reverser/images.js';
-import { PACES } from '../../lib/reverser/interpolate.js';
+import { PACES, type Pace } from '../../lib/reverser/interpolate.js';
+import { pixelErrors } from '../../lib/reverser/pixel-error.js';
+import { drawAt, drawEvenly, type Ends, evenFractions } from '../../lib/reverser/way.js';
 
 const NEEDED = 0.9;
 const PAIRS = 20;
 const FRAMES = 24;
+const STRIPS = 4;
+/** Points of a way that are searched for jumps, and of the gap with the largest. */
+const DENSE = 2048;
+const CLOSER = 65;
 const COLUMNS = ['score', 'pixel_error', 'relative_error', 'latent_norm'];
 
 /** The chance that a foreign image has a larger value than a normal one; ties count half. */
@@ -38,8 +46,28 @@ async function table(path: string): Promise<number[][]> {
   return lines.map((line) => line.split(',').slice(-COLUMNS.length).map(Number));
 }
 
-const [run, normal, foreign] = process.argv.slice(2);
-if (run === undefined || normal === undefined || foreign === undefined) throw new Error('RUN NORMAL FOREIGN');
+const one = ({ data, shape: [count, ...item] }: LatentBatch, i: number): LatentBatch => {
+  const size = data.length / count;
+  return { data: data.slice(i * size, (i + 1) * size), shape: [1, ...item] };
+};
+
+/** Root mean square of pixels from -1 to 1 between images that follow one another. */
+function changesOf(images: ImageBatch): number[] {
+  const steps = images.shape[0] - 1;
+  return Array.from(pixelErrors(imagesFrom(images, 1, steps), imagesFrom(images, 0, steps)), Math.sqrt);
+}
+
+/** The largest change of many points on a way, looked into so far that what is left of it is no slope. */
+async function largestAtOnce(ends: Ends): Promise<number> {
+  const changes = changesOf(await drawAt(san, ends, evenFractions(DENSE), {}));
+  const start = changes.indexOf(Math.max(...changes)) / (DENSE - 1);
+  const inside = evenFractions(CLOSER).map((fraction) => start + fraction / (DENSE - 1));
+  return Math.max(...changesOf(await drawAt(san, ends, inside, {})));
+}
+
+const [run, normal, foreign, kept] = process.argv.slice(2);
+if (run === undefined || normal === undefined || foreign === undefined)
+  throw new Error('RUN NORMAL FOREIGN [FOLDER]');
 const folder = await mkdtemp(join(tmpdir(), 'san-native-acceptance-'));
 const san = await San.load(run);
 try {
@@ -52,33 +80,45 @@ try {
   const column = (set: number, c: number) => (rows[set] as number[][]).map((row) => row[c] as number);
   const areas = COLUMNS.map((_, c) => auroc(column(0, c), column(1, c)));
   for (const [c, name] of COLUMNS.entries()) console.log(`AUROC ${name.padEnd(15)} ${areas[c]?.toFixed(4)}`);
+  if (kept !== undefined) {
+    const sheet = { data: normal, out: join(kept, 'reconstruct.png'), count: 32 };
+    const { meanPixelError } = await reconstructImages(san, sheet);
+    console.log(`mean pixel error of ${sheet.count} reconstructions ${meanPixelError.toFixed(4)}`);
+  }
   const reader = await ImageReader.open(normal, san.config, {});
   const { images } = await reader.spread(2 * PAIRS);
-  const files: string[] = [];
-  for (let i = 0; i < images.shape[0]; i++) {
-    files.push(join(folder, `${i}.png`));
-    await writeFile(files[i] as string, encodePng(images, i));
-  }
-  const ends: Record<string, Endpoint[]> = {
-    real: files,
-    generated: Array.from({ length: 2 * PAIRS }, (_, index) => ({ seed: 1, index })),
+  const latents = {
+    real: await san.reverse(images),
+    generated: await san.latents({ seed: 1, count: 2 * PAIRS }),
   };
-  for (const [kind, list] of Object.entries(ends)) {
-    for (const pace of PACES) {
-      const ratios: number[] = [];
-      for (let i = 0; i + 1 < list.length; i += 2) {
-        const [from, to] = [list[i] as Endpoint, list[i + 1] as Endpoint];
-        const way = { from, to, pace, frames: FRAMES, out: join(folder, 'strip.png') };
-        const { meanChange, largestChange } = await interpolateImages(san, way);
-        ratios.push(largestChange / meanChange);
+  for (const [kind, all] of Object.entries(latents)) {
+    const ratios: Record<Pace | 'at once', number[]> = { even: [], angle: [], 'at once': [] };
+    for (let i = 0; i < PAIRS; i++) {
+      const ends = { from: one(all, 2 * i), to: one(all, 2 * i + 1) };
+      const means: number[] = [];
+      for (const pace of PACES) {
+        const frames =
+          pace === 'even'
+            ? (await drawEvenly(san, ends, FRAMES, {})).images
+            : await drawAt(san, ends, evenFractions(FRAMES), {});
+        const changes = changesOf(frames);
+        const mean = changes.reduce((a, b) => a + b, 0) / changes.length;
+        ratios[pace].push(Math.max(...changes) / mean);
+        means.push(mean);
+        if (kept !== undefined && pace === 'even' && i < STRIPS) {
+          await writeFile(join(kept, `${kind}-${i}.png`), await encodeGrid(frames, { columns: FRAMES }));
+        }
       }
-      ratios.sort((a, b) => a - b);
-      const shown = [ratios[Math.floor(ratios.length / 2)], ratios[ratios.length - 1]].map((r) =>
-        r?.toFixed(2),
-      );
-      console.log(
-        `largest step over the mean, ${ratios.length} ways between ${kind} images, pace ${pace}: median ${shown[0]}, worst ${shown[1]}`,
-      );
+      ratios['at once'].push((await largestAtOnce(ends)) / (means[PACES.indexOf('even')] as number));
+    }
+    for (const [name, list] of Object.entries(ratios)) {
+      list.sort((a, b) => a - b);
+      const shown = [list[Math.floor(list.length / 2)], list[list.length - 1]].map((r) => r?.toFixed(2));
+      const what =
+        name === 'at once'
+          ? 'largest change at once over the mean step'
+          : `pace ${name}: largest step over the mean`;
+      console.log(`${PAIRS} ways between ${kind} images, ${what}: median ${shown[0]}, worst ${shown[1]}`);
     }
   }
   if (!((areas[0] as number) > NEEDED)) process.exitCode = 1;

@@ -3,17 +3,23 @@ import { spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import sharp from 'sharp';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { encodePng } from '../../lib/generation/sinks/png.js';
 import {
   findNeighbors,
+  type ImageBatch,
   interpolateImages,
+  type LatentBatch,
   reverseImages,
   San,
   scoreImages,
   scoreReference,
   train,
 } from '../../lib/index.js';
+import { imagesFrom } from '../../lib/metrics/blocks.js';
+import { pixelErrors } from '../../lib/reverser/pixel-error.js';
+import { drawAt, drawEvenly, evenFractions } from '../../lib/reverser/way.js';
 import { findPython } from './python.js';
 import { images } from './samples.js';
 
@@ -71,23 +77,37 @@ test('scores in memory are those of the table, with the training images as the r
 });
 
 test('a way ends at the reconstructions of its images, and at generated ones', async () => {
-  const frames: [number, number][] = [];
-  const decode = san.decode.bind(san);
-  let last: Awaited<ReturnType<typeof decode>> | undefined;
-  san.decode = async (latents) => {
-    last = await decode(latents);
-    frames.push([latents.shape[0], last.shape[0]]);
-    return last;
-  };
   const out = join(folder, 'way.png');
-  await interpolateImages(san, { from: join(photos(), '03.png'), to: { seed: 4, index: 9 }, frames: 5, out });
-  san.decode = decode;
-  const size = 16 * 16 * 3;
-  const again = await san.reconstruct({ data: real.data.slice(3 * size, 4 * size), shape: [1, 16, 16, 3] });
+  const ends = { from: join(photos(), '03.png'), to: { seed: 4, index: 9 } };
+  await interpolateImages(san, { ...ends, frames: 5, out });
+  const again = await san.reconstruct(imagesFrom(real, 3, 1));
   const drawn = await san.generate({ seed: 4, startIndex: 9, count: 1 });
-  expect(last?.shape[0]).toBe(5);
-  expect(last?.data.subarray(0, size)).toEqual(again.data);
-  expect(last?.data.subarray(4 * size)).toEqual(drawn.data);
+  const { data, info } = await sharp(out).raw().toBuffer({ resolveWithObject: true });
+  // Images of 16 pixels, enlarged fourfold, in cells of 17.
+  const frame = (i: number) => {
+    const at = (y: number, x: number) => 4 * (info.width * 4 * (1 + y) + 4 * (1 + 17 * i + x));
+    return Array.from({ length: 256 }, (_, p) => {
+      const from = (at(p >> 4, p & 15) / 4) * info.channels;
+      return [...data.subarray(from, from + 3)];
+    }).flat();
+  };
+  expect(frame(0)).toEqual([...again.data]);
+  expect(frame(4)).toEqual([...drawn.data]);
+});
+
+test('frames are those of their points on the way, and differ more evenly than at equal angles', async () => {
+  const latents = await san.latents({ seed: 6, count: 2 });
+  const [from, to] = [0, 1].map((i) => ({ ...latents, data: latents.data.slice(i * 64, i * 64 + 64) }));
+  const ends = { from, to } as { from: LatentBatch; to: LatentBatch };
+  for (const end of [from, to] as LatentBatch[]) end.shape = [1, 64, 1, 1];
+  const { fractions, images } = await drawEvenly(san, ends, 24, {});
+  expect([fractions.length, images.shape]).toEqual([24, [24, 16, 16, 3]]);
+  expect(images).toEqual(await drawAt(san, ends, fractions, {}));
+  const unevenness = (batch: ImageBatch) => {
+    const changes = [...pixelErrors(imagesFrom(batch, 1, 23), imagesFrom(batch, 0, 23))].map(Math.sqrt);
+    return Math.max(...changes) / (changes.reduce((a, b) => a + b, 0) / changes.length);
+  };
+  expect(unevenness(images)).toBeLessThan(unevenness(await drawAt(san, ends, evenFractions(24), {})));
 });
 
 test('a copy is found out: it is among its own neighbours at distance 0', async () => {
