@@ -50,19 +50,29 @@ export type {
 } from './native.js';
 export { type Arithmetic, type Profile, type ProfileOptions, profile } from './profiling/profile.js';
 export type { TimeShare } from './profiling/summary.js';
+export type { Endpoint } from './reverser/ends.js';
 export {
-  type Endpoint,
+  type Changes,
   type Interpolated,
   type InterpolateOptions,
   interpolateImages,
+  type Pace,
+  type Way,
+  type WayOptions,
 } from './reverser/interpolate.js';
+export type {
+  AmongReal,
+  FoundNeighbor,
+  ImageNeighbors,
+  NearestImages,
+  NearestImagesOptions,
+  Spread,
+} from './reverser/nearest-images.js';
 export {
-  type FoundNeighbor,
   findNeighbors,
   type GeneratedNeighbors,
   type Neighborhood,
   type NeighborsOptions,
-  type Spread,
 } from './reverser/neighbors.js';
 export { type Reconstructed, type ReconstructOptions, reconstructImages } from './reverser/reconstruct.js';
 export { type Reversed, type ReverseOptions, reverseImages } from './reverser/reverse.js';

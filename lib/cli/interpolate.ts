@@ -1,6 +1,7 @@
 import type { ArgumentsCamelCase, CommandModule } from 'yargs';
 import { UsageError } from '../errors.js';
-import { type Endpoint, interpolateImages, PACES, type Pace } from '../reverser/interpolate.js';
+import type { Endpoint } from '../reverser/ends.js';
+import { interpolateImages, PACES, type Pace } from '../reverser/interpolate.js';
 import { toNumber } from './flags.js';
 import { significant } from './format.js';
 import { printResult } from './result.js';

@@ -3,6 +3,7 @@ import { type LoadedCheckpoint, loadCheckpoint, networkTensors } from '../checkp
 import { type Config, modelOptions } from '../config/schema.js';
 import { requireDevice } from '../device.js';
 import { SanError } from '../errors.js';
+import type { MeasureControl } from '../metrics/blocks.js';
 import {
   type ImageBatch,
   type InferencePrecision,
@@ -12,6 +13,8 @@ import {
   type SampleOptions,
   type Truncation,
 } from '../native.js';
+import { drawWay, type Way, type WayOptions } from '../reverser/interpolate.js';
+import { type NearestImages, type NearestImagesOptions, nearestImages } from '../reverser/nearest-images.js';
 import { type ImageScore, imageScores, type ScoreReference } from '../reverser/scores.js';
 import {
   requireBatch,
@@ -221,6 +224,33 @@ export class San {
   async score(images: ImageBatch, reference: ScoreReference): Promise<ImageScore[]> {
     const latents = await this.reverse(images);
     return imageScores(images, latents, await this.decode(latents), reference);
+  }
+
+  /**
+   * Frames on the way from one image to another: latents on the great circle between both (slerp), each drawn by the
+   * generator, at points between which the picture changes evenly. An end is a latent [1, Zc, Sz, Sz], an image
+   * { seed, index } that generate() draws, an image [1, S, S, C] or an image file; of the last two the frame is G(R(x)).
+   * Result: images [frames, S, S, C], their latents, and where on the way they lie, from 0 to 1. interpolateImages() writes
+   * them to files. Throws ERR_SAN_OPTIONS, ERR_SAN_SHAPE, ERR_SAN_DISPOSED, DataError; after an abort the signal's reason.
+   */
+  async interpolate(options: WayOptions, control: MeasureControl = {}): Promise<Way> {
+    this.requireAlive();
+    return drawWay(this, options, control);
+  }
+
+  /**
+   * For each of N images [N, S, S, C], generated ones for example, the real images whose latents are nearest to its own, and
+   * how near that is among real images: docs/reverser.md tells how to read it. Each call reverses all of the data and
+   * holds the latents. findNeighbors() draws a sheet of it. Throws ERR_SAN_OPTIONS, ERR_SAN_SHAPE, ERR_SAN_DISPOSED,
+   * DataError; after an abort the signal's reason.
+   */
+  async neighbors(
+    images: ImageBatch,
+    options: NearestImagesOptions,
+    control: MeasureControl = {},
+  ): Promise<NearestImages> {
+    this.requireAlive();
+    return nearestImages(this, images, options, control);
   }
 
   /** Frees the native memory; calls under way end first. Idempotent. */

@@ -18,30 +18,42 @@ export interface NamedImages {
 
 const BATCH = 256;
 
-/** The images of a source as a network of these settings takes them, read where they lie prepared. */
+/** What images come from: a prepared set, or memory. */
+type Source = Pick<PreparedSet, 'skipped' | 'shape'> & {
+  names?: readonly string[] | undefined;
+  read(indices: readonly number[]): Promise<ImageBatch>;
+};
+
+/** The images of a source as a network of these settings takes them, read where they lie prepared; or those in memory. */
 export class ImageReader {
-  private readonly set: PreparedSet;
+  private readonly source: Source;
   private readonly names: readonly string[];
   private readonly control: MeasureControl;
 
-  private constructor(set: PreparedSet, control: MeasureControl) {
-    this.set = set;
-    this.names = set.names ?? Array.from({ length: set.shape[0] }, (_, i) => `row ${i}`);
+  private constructor(source: Source, control: MeasureControl) {
+    this.source = source;
+    this.names = source.names ?? Array.from({ length: source.shape[0] }, (_, i) => `row ${i}`);
     this.control = control;
   }
 
-  /** Throws what openData() throws. */
-  static async open(path: string, config: Config, control: MeasureControl): Promise<ImageReader> {
+  /** A batch must be of the network's size. Throws what openData() throws. */
+  static async open(
+    data: string | ImageBatch,
+    config: Config,
+    control: MeasureControl,
+  ): Promise<ImageReader> {
+    if (typeof data !== 'string') return new ImageReader(inMemory(data), control);
     const { signal, onProgress } = control;
-    const set = await openData(path, config, {
+    const set = await openData(data, config, {
       signal,
       onProgress: ({ done, total }) => onProgress?.('preparing images', done, total ?? 0),
     });
-    return new ImageReader(set, control);
+    const { skipped, shape, names } = set;
+    return new ImageReader({ skipped, shape, names, read: (indices) => readRows(set, indices) }, control);
   }
 
   get skipped(): readonly Skipped[] {
-    return this.set.skipped;
+    return this.source.skipped;
   }
 
   /** All images in the order of the source, some at a time; `what` is being done with them. */
@@ -70,8 +82,23 @@ export class ImageReader {
 
   private async at(indices: readonly number[]): Promise<NamedImages> {
     const names = indices.map((index) => this.names[index] as string);
-    return { images: await readRows(this.set, indices), names };
+    return { images: await this.source.read(indices), names };
   }
+}
+
+function inMemory({ data, shape }: ImageBatch): Source {
+  const [count, ...item] = shape;
+  const size = data.length / count;
+  return {
+    skipped: [],
+    shape,
+    read: async (indices) => {
+      const images = new Uint8Array(indices.length * size);
+      for (const [i, index] of indices.entries())
+        images.set(data.subarray(index * size, (index + 1) * size), i * size);
+      return { data: images, shape: [indices.length, ...item] };
+    },
+  };
 }
 
 /** One image file at the network's size. Throws DataError. */

@@ -1,34 +1,48 @@
 import { dirname } from 'node:path';
 import { suggestion } from '../config/nearest.js';
+import type { Config } from '../config/schema.js';
 import { SanError } from '../errors.js';
 import { ensureFolder, writeFileAtomic } from '../files.js';
 import { requireWhole } from '../generation/checks.js';
 import { encodeGrid } from '../generation/grid.js';
+import { interpolate } from '../generation/interpolate.js';
 import type { San } from '../generation/san.js';
 import { imagesFrom, type MeasureControl } from '../metrics/blocks.js';
 import type { ImageBatch, LatentBatch } from '../native.js';
 import { encodeAnimation } from './animation.js';
-import { readImage } from './images.js';
+import { type Endpoint, latentOf, requireEndpoint } from './ends.js';
 import { requireKeys, requirePath } from './options.js';
 import { pixelErrors } from './pixel-error.js';
-import { drawAt, drawEvenly, evenFractions } from './way.js';
-
-/** An image file, whose latent the reverser finds; or an image that generate() draws. */
-export type Endpoint = string | { seed: number; index: number };
+import { type DrawnWay, drawAt, drawEvenly, evenFractions } from './way.js';
 
 export const PACES = ['even', 'angle'] as const;
 export type Pace = (typeof PACES)[number];
 
-export interface InterpolateOptions {
+export interface WayOptions {
   from: Endpoint;
   to: Endpoint;
-  /** Images on the way, both ends included. Default 24. */
+  /** Images on the way, both ends included: 2 or more. Default 24. */
   frames?: number | undefined;
   /**
    * "even": frames that differ from the next by as equal amounts as can be; "angle": at equal angles between the latents,
    * where some change much more than others. Default even.
    */
   pace?: Pace | undefined;
+}
+
+export interface Changes {
+  /** Root mean square difference of pixels from -1 to 1 between frames that follow one another: mean and largest. */
+  meanChange: number;
+  largestChange: number;
+}
+
+/** Frames on the way from one latent to another: images [frames, S, S, C]. */
+export interface Way extends DrawnWay, Changes {
+  /** What each was drawn from: [frames, Zc, Sz, Sz]. */
+  latents: LatentBatch;
+}
+
+export interface InterpolateOptions extends WayOptions {
   /** The .png file to write: all frames in one row. */
   out?: string | undefined;
   /** The .webp file to write: the frames one after the other, without loss, for ever. */
@@ -39,46 +53,56 @@ export interface InterpolateOptions {
   fps?: number | undefined;
 }
 
-export interface Interpolated {
+export interface Interpolated extends Changes {
   out?: string | undefined;
   animation?: string | undefined;
   frames: number;
-  /** Root mean square difference of pixels from -1 to 1 between frames that follow one another: mean and largest. */
-  meanChange: number;
-  largestChange: number;
 }
 
-const KEYS = ['from', 'to', 'frames', 'pace', 'out', 'animation', 'pingPong', 'fps'];
+const WAY_KEYS = ['from', 'to', 'frames', 'pace'] as const satisfies (keyof WayOptions)[];
+const KEYS = [...WAY_KEYS, 'out', 'animation', 'pingPong', 'fps'] as const;
+
+/** San.interpolate(). */
+export async function drawWay(san: San, options: WayOptions, control: MeasureControl): Promise<Way> {
+  requireKeys(options, WAY_KEYS);
+  const { frames, pace, ...ends } = checkedWay(options, san.config);
+  const [from, to] = await Promise.all([ends.from, ends.to].map((end) => latentOf(san, end, control.signal)));
+  const way = { from, to } as { from: LatentBatch; to: LatentBatch };
+  const drawn = await (pace === 'even'
+    ? drawEvenly(san, way, frames, control)
+    : drawAt(san, way, evenFractions(frames), control));
+  const changes = changesOf(drawn.images);
+  return {
+    ...drawn,
+    latents: interpolate(way.from, way.to, drawn.fractions),
+    meanChange: changes.reduce((a, b) => a + b, 0) / changes.length,
+    largestChange: changes.reduce((a, b) => Math.max(a, b), 0),
+  };
+}
 
 /**
- * Draws the way from one image to another: latents on the great circle between both (slerp), each drawn by the
- * generator. The ends are G(R(x)) of image files. Throws ERR_SAN_OPTIONS, ERR_SAN_DISPOSED, DataError, OutputError;
- * after an abort the signal's reason.
+ * Draws what San.interpolate() does into files: a strip, an animation, or both. Throws ERR_SAN_OPTIONS, ERR_SAN_SHAPE,
+ * ERR_SAN_DISPOSED, DataError, OutputError; after an abort the signal's reason.
  */
 export async function interpolateImages(
   san: San,
   options: InterpolateOptions,
   control: MeasureControl = {},
 ): Promise<Interpolated> {
-  const { frames, pace, out, animation, pingPong, fps } = checked(options);
+  requireKeys(options, KEYS);
+  const way = checkedWay(options, san.config);
+  const { out, animation, pingPong, fps } = checkedFiles(options);
   for (const path of [out, animation]) if (path !== undefined) await ensureFolder(dirname(path));
-  const ends = await Promise.all([options.from, options.to].map((end) => latentOf(san, end, control)));
-  const way = { from: ends[0] as LatentBatch, to: ends[1] as LatentBatch };
-  const images =
-    pace === 'even'
-      ? (await drawEvenly(san, way, frames, control)).images
-      : await drawAt(san, way, evenFractions(frames), control);
+  const { images, meanChange, largestChange } = await drawWay(san, way, control);
+  const { frames } = way;
   if (out !== undefined) await writeFileAtomic(out, [await encodeGrid(images, { columns: frames })]);
   if (animation !== undefined) {
     await writeFileAtomic(animation, [await encodeAnimation(pingPong ? thereAndBack(images) : images, fps)]);
   }
-  const changes = changesOf(images);
   return {
     ...(out !== undefined && { out }),
     ...(animation !== undefined && { animation }),
-    frames,
-    meanChange: changes.reduce((a, b) => a + b, 0) / changes.length,
-    largestChange: Math.max(...changes),
+    ...{ frames, meanChange, largestChange },
   };
 }
 
@@ -86,11 +110,6 @@ export async function interpolateImages(
 function changesOf(images: ImageBatch): Float64Array {
   const steps = images.shape[0] - 1;
   return pixelErrors(imagesFrom(images, 1, steps), imagesFrom(images, 0, steps)).map(Math.sqrt);
-}
-
-async function latentOf(san: San, end: Endpoint, { signal }: MeasureControl): Promise<LatentBatch> {
-  if (typeof end === 'string') return san.reverse(await readImage(end, san.config, signal));
-  return san.latents({ seed: end.seed, startIndex: end.index, count: 1 });
 }
 
 /** The frames, then those between the ends once more in reverse, so that the loop has no frame twice in a row. */
@@ -107,35 +126,33 @@ function thereAndBack({ data, shape: [count, ...item] }: ImageBatch): ImageBatch
   return { data: frames, shape: [order.length, ...item] };
 }
 
-function checked(options: InterpolateOptions) {
-  requireKeys(options, KEYS);
-  const { from, to, frames = 24, pace = 'even', out, animation, pingPong = false, fps = 12 } = options;
-  for (const [field, end] of Object.entries({ from, to })) {
-    if (typeof end !== 'object' || end === null) requirePath(field, end);
-    else {
-      requireKeys(end, ['seed', 'index']);
-      requireWhole(`${field}.seed`, end.seed, 0);
-      requireWhole(`${field}.index`, end.index, 0);
-    }
-  }
+function fail(field: string, value: unknown, message: string): never {
+  throw new SanError('ERR_SAN_OPTIONS', message, { field, value });
+}
+
+function checkedWay({ from, to, frames = 24, pace = 'even' }: WayOptions, config: Config) {
+  requireEndpoint('from', from, config);
+  requireEndpoint('to', to, config);
   requireWhole('frames', frames, 2);
+  if (!PACES.includes(pace)) {
+    const close = suggestion(String(pace), PACES);
+    fail('pace', pace, `pace = ${JSON.stringify(pace)}: expected ${PACES.join(' or ')}${close}`);
+  }
+  return { from, to, frames, pace };
+}
+
+function checkedFiles({ out, animation, pingPong = false, fps = 12 }: InterpolateOptions) {
   if (out !== undefined) requirePath('out', out, '.png');
   if (animation !== undefined) requirePath('animation', animation, '.webp');
-  const fail = (field: string, value: unknown, message: string) => {
-    throw new SanError('ERR_SAN_OPTIONS', message, { field, value });
-  };
   if (out === undefined && animation === undefined) {
-    fail('out', undefined, 'name a .png file for the strip (out), a .webp file (animation), or both');
-  }
-  if (!PACES.includes(pace)) {
     fail(
-      'pace',
-      pace,
-      `pace = ${JSON.stringify(pace)}: expected ${PACES.join(' or ')}${suggestion(String(pace), PACES)}`,
+      'out',
+      undefined,
+      'name a .png file for the strip (out), a .webp file (animation), or both; frames in memory: San.interpolate()',
     );
   }
   if (typeof pingPong !== 'boolean')
     fail('pingPong', pingPong, `pingPong = ${pingPong}: expected true or false`);
   if (!(fps >= 1 && fps <= 100)) fail('fps', fps, `fps = ${fps}: expected a number from 1 to 100`);
-  return { frames, pace, out, animation, pingPong, fps };
+  return { out, animation, pingPong, fps };
 }

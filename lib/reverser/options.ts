@@ -1,9 +1,15 @@
 /** Checks of options that the functions of the reverser have in common. */
 import { suggestion } from '../config/nearest.js';
+import type { Config } from '../config/schema.js';
 import { SanError } from '../errors.js';
+import { requireBatch } from '../generation/checks.js';
+import type { ImageBatch } from '../native.js';
 
-/** Throws ERR_SAN_OPTIONS, with the nearest name, for a key that is not among `known`. */
+/** Throws ERR_SAN_OPTIONS for what is no object, and, with the nearest name, for a key that is not among `known`. */
 export function requireKeys(options: object, known: readonly string[]): void {
+  if (typeof options !== 'object' || options === null) {
+    throw new SanError('ERR_SAN_OPTIONS', `${options}: expected an object with ${known.join(', ')}`);
+  }
   for (const key of Object.keys(options)) {
     if (known.includes(key)) continue;
     const message = `unknown option ${JSON.stringify(key)}${suggestion(key, known)}`;
@@ -17,4 +23,11 @@ export function requirePath(field: string, value: unknown, ending = ''): asserts
   const expected = ending === '' ? 'a path' : `the path of a ${ending} file`;
   const message = `${field} = ${JSON.stringify(value)}: expected ${expected}`;
   throw new SanError('ERR_SAN_OPTIONS', message, { field, value });
+}
+
+/** Throws ERR_SAN_OPTIONS unless `data` is a path or images in memory; ERR_SAN_SHAPE for such as are not the network's. */
+export function requireData(data: unknown, config: Config): asserts data is string | ImageBatch {
+  if (typeof data !== 'object' || data === null) return requirePath('data', data);
+  const { imageSize, imageChannels } = config;
+  requireBatch('data', data as ImageBatch, Uint8Array, [imageSize, imageSize, imageChannels]);
 }

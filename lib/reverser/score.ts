@@ -5,10 +5,11 @@ import { SanError } from '../errors.js';
 import { ensureFolder, writeFileAtomic } from '../files.js';
 import type { San } from '../generation/san.js';
 import { imagesFrom, inBlocks, type MeasureControl } from '../metrics/blocks.js';
+import type { ImageBatch } from '../native.js';
 import { readSessions } from '../training/environment.js';
 import { csv } from './csv.js';
 import { ImageReader } from './images.js';
-import { requireKeys, requirePath } from './options.js';
+import { requireData, requireKeys, requirePath } from './options.js';
 import { type ImageMeasures, imageMeasures, referenceOf, type ScoreReference } from './scores.js';
 
 export interface ScoreOptions {
@@ -83,16 +84,17 @@ export async function scoreImages(
 }
 
 /**
- * What is usual among images that are as they should be, for San.score(): of up to 1,000, evenly spread over the data.
- * Throws ERR_SAN_OPTIONS, ERR_SAN_DISPOSED, DataError; after an abort the signal's reason.
+ * What is usual among images that are as they should be, for San.score(): of up to 1,000, evenly spread over the data, which
+ * is anything that train() takes, or images in memory [N, S, S, C] of the network's size.
+ * Throws ERR_SAN_OPTIONS, ERR_SAN_SHAPE, ERR_SAN_DISPOSED, DataError; after an abort the signal's reason.
  */
 export async function scoreReference(
   san: San,
-  options: { data: string },
+  options: { data: string | ImageBatch },
   control: MeasureControl = {},
 ): Promise<ScoreReference> {
   requireKeys(options, ['data']);
-  requirePath('data', options.data);
+  requireData(options.data, san.config);
   const reader = await ImageReader.open(options.data, san.config, control);
   const { images } = await reader.spread(REFERENCE_COUNT);
   const measures: ImageMeasures[] = [];

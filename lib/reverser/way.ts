@@ -68,8 +68,10 @@ class Probes {
     this.control = control;
   }
 
-  async add(fractions: readonly number[]): Promise<void> {
-    const { data } = await drawAt(this.san, this.ends, fractions, this.control);
+  async add(fractions: number[]): Promise<void> {
+    const {
+      images: { data },
+    } = await drawAt(this.san, this.ends, fractions, this.control);
     const size = data.length / fractions.length;
     const known = this.points.length;
     for (const [i, fraction] of fractions.entries()) {
@@ -133,9 +135,9 @@ export const evenFractions = (count: number): number[] =>
 export async function drawAt(
   san: Painter,
   { from, to }: Ends,
-  fractions: readonly number[],
+  fractions: number[],
   control: MeasureControl,
-): Promise<ImageBatch> {
+): Promise<DrawnWay> {
   const { imageSize, imageChannels } = san.config;
   const shape: ImageBatch['shape'] = [fractions.length, imageSize, imageSize, imageChannels];
   const data = new Uint8Array(shape.reduce((a, b) => a * b, 1));
@@ -144,5 +146,5 @@ export async function drawAt(
     const latents = interpolate(from, to, fractions.slice(start, start + count));
     data.set((await san.decode(latents)).data, start * size);
   });
-  return { data, shape };
+  return { fractions, images: { data, shape } };
 }

@@ -7,12 +7,12 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { encodeGrid } from '../../lib/generation/grid.js';
-import { type ImageBatch, type LatentBatch, reconstructImages, San, scoreImages } from '../../lib/index.js';
+import { type LatentBatch, type Pace, reconstructImages, San, scoreImages } from '../../lib/index.js';
 import { imagesFrom } from '../../lib/metrics/blocks.js';
 import { ImageReader } from '../../lib/reverser/images.js';
-import { PACES, type Pace } from '../../lib/reverser/interpolate.js';
+import { PACES } from '../../lib/reverser/interpolate.js';
 import { pixelErrors } from '../../lib/reverser/pixel-error.js';
-import { drawAt, drawEvenly, type Ends, evenFractions } from '../../lib/reverser/way.js';
+import { drawAt, type Ends, evenFractions } from '../../lib/reverser/way.js';
 
 const NEEDED = 0.9;
 const PAIRS = 20;
@@ -52,17 +52,18 @@ const one = ({ data, shape: [count, ...item] }: LatentBatch, i: number): LatentB
 };
 
 /** Root mean square of pixels from -1 to 1 between images that follow one another. */
-function changesOf(images: ImageBatch): number[] {
+async function changesOf(ends: Ends, fractions: number[]): Promise<number[]> {
+  const { images } = await drawAt(san, ends, fractions, {});
   const steps = images.shape[0] - 1;
   return Array.from(pixelErrors(imagesFrom(images, 1, steps), imagesFrom(images, 0, steps)), Math.sqrt);
 }
 
 /** The largest change of many points on a way, looked into so far that what is left of it is no slope. */
 async function largestAtOnce(ends: Ends): Promise<number> {
-  const changes = changesOf(await drawAt(san, ends, evenFractions(DENSE), {}));
+  const changes = await changesOf(ends, evenFractions(DENSE));
   const start = changes.indexOf(Math.max(...changes)) / (DENSE - 1);
   const inside = evenFractions(CLOSER).map((fraction) => start + fraction / (DENSE - 1));
-  return Math.max(...changesOf(await drawAt(san, ends, inside, {})));
+  return Math.max(...(await changesOf(ends, inside)));
 }
 
 const [run, normal, foreign, kept] = process.argv.slice(2);
@@ -97,16 +98,15 @@ try {
       const ends = { from: one(all, 2 * i), to: one(all, 2 * i + 1) };
       const means: number[] = [];
       for (const pace of PACES) {
-        const frames =
-          pace === 'even'
-            ? (await drawEvenly(san, ends, FRAMES, {})).images
-            : await drawAt(san, ends, evenFractions(FRAMES), {});
-        const changes = changesOf(frames);
-        const mean = changes.reduce((a, b) => a + b, 0) / changes.length;
-        ratios[pace].push(Math.max(...changes) / mean);
-        means.push(mean);
+        const { images, meanChange, largestChange } = await san.interpolate({
+          ...ends,
+          pace,
+          frames: FRAMES,
+        });
+        ratios[pace].push(largestChange / meanChange);
+        means.push(meanChange);
         if (kept !== undefined && pace === 'even' && i < STRIPS) {
-          await writeFile(join(kept, `${kind}-${i}.png`), await encodeGrid(frames, { columns: FRAMES }));
+          await writeFile(join(kept, `${kind}-${i}.png`), await encodeGrid(images, { columns: FRAMES }));
         }
       }
       ratios['at once'].push((await largestAtOnce(ends)) / (means[PACES.indexOf('even')] as number));

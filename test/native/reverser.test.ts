@@ -1,16 +1,15 @@
 /** The reverser's functions with a real network. */
 import { spawnSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import sharp from 'sharp';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { encodeGrid } from '../../lib/generation/grid.js';
 import { encodePng } from '../../lib/generation/sinks/png.js';
 import {
   findNeighbors,
   type ImageBatch,
   interpolateImages,
-  type LatentBatch,
   reverseImages,
   San,
   scoreImages,
@@ -19,7 +18,6 @@ import {
 } from '../../lib/index.js';
 import { imagesFrom } from '../../lib/metrics/blocks.js';
 import { pixelErrors } from '../../lib/reverser/pixel-error.js';
-import { drawAt, drawEvenly, evenFractions } from '../../lib/reverser/way.js';
 import { findPython } from './python.js';
 import { images } from './samples.js';
 
@@ -64,6 +62,7 @@ test('latents in a file are those of the images in memory', async () => {
 test('scores in memory are those of the table, with the training images as the reference', async () => {
   const reference = await scoreReference(san, { data: photos() });
   expect(reference.count).toBe(24);
+  expect(await scoreReference(san, { data: real })).toEqual(reference);
   const scores = await san.score(real, reference);
   const scored = await scoreImages(san, { data: photos(), out: join(folder, 's.csv') });
   expect(scored.reference).toEqual({ ...reference, data: photos() });
@@ -77,37 +76,30 @@ test('scores in memory are those of the table, with the training images as the r
 });
 
 test('a way ends at the reconstructions of its images, and at generated ones', async () => {
+  const seed = { seed: 4, index: 9 };
+  const way = await san.interpolate({ from: join(photos(), '03.png'), to: seed, frames: 5 });
+  expect(imagesFrom(way.images, 0, 1)).toEqual(await san.reconstruct(imagesFrom(real, 3, 1)));
+  expect(imagesFrom(way.images, 4, 1)).toEqual(await san.generate({ seed: 4, startIndex: 9, count: 1 }));
+  // The same ends in memory; a strip has the same frames.
+  const to = await san.latents({ seed: 4, startIndex: 9, count: 1 });
+  expect(await san.interpolate({ from: imagesFrom(real, 3, 1), to, frames: 5 })).toEqual(way);
   const out = join(folder, 'way.png');
-  const ends = { from: join(photos(), '03.png'), to: { seed: 4, index: 9 } };
-  await interpolateImages(san, { ...ends, frames: 5, out });
-  const again = await san.reconstruct(imagesFrom(real, 3, 1));
-  const drawn = await san.generate({ seed: 4, startIndex: 9, count: 1 });
-  const { data, info } = await sharp(out).raw().toBuffer({ resolveWithObject: true });
-  // Images of 16 pixels, enlarged fourfold, in cells of 17.
-  const frame = (i: number) => {
-    const at = (y: number, x: number) => 4 * (info.width * 4 * (1 + y) + 4 * (1 + 17 * i + x));
-    return Array.from({ length: 256 }, (_, p) => {
-      const from = (at(p >> 4, p & 15) / 4) * info.channels;
-      return [...data.subarray(from, from + 3)];
-    }).flat();
-  };
-  expect(frame(0)).toEqual([...again.data]);
-  expect(frame(4)).toEqual([...drawn.data]);
+  const { meanChange, largestChange } = way;
+  const result = await interpolateImages(san, { from: imagesFrom(real, 3, 1), to: seed, frames: 5, out });
+  expect(result).toEqual({ out, frames: 5, meanChange, largestChange });
+  expect(readFileSync(out)).toEqual(await encodeGrid(way.images, { columns: 5 }));
 });
 
-test('frames are those of their points on the way, and differ more evenly than at equal angles', async () => {
-  const latents = await san.latents({ seed: 6, count: 2 });
-  const [from, to] = [0, 1].map((i) => ({ ...latents, data: latents.data.slice(i * 64, i * 64 + 64) }));
-  const ends = { from, to } as { from: LatentBatch; to: LatentBatch };
-  for (const end of [from, to] as LatentBatch[]) end.shape = [1, 64, 1, 1];
-  const { fractions, images } = await drawEvenly(san, ends, 24, {});
-  expect([fractions.length, images.shape]).toEqual([24, [24, 16, 16, 3]]);
-  expect(images).toEqual(await drawAt(san, ends, fractions, {}));
-  const unevenness = (batch: ImageBatch) => {
-    const changes = [...pixelErrors(imagesFrom(batch, 1, 23), imagesFrom(batch, 0, 23))].map(Math.sqrt);
-    return Math.max(...changes) / (changes.reduce((a, b) => a + b, 0) / changes.length);
-  };
-  expect(unevenness(images)).toBeLessThan(unevenness(await drawAt(san, ends, evenFractions(24), {})));
+test('frames are those of their latents, and differ more evenly than at equal angles', async () => {
+  const ends = { from: { seed: 6, index: 0 }, to: { seed: 6, index: 1 } };
+  const even = await san.interpolate(ends);
+  const angle = await san.interpolate({ ...ends, pace: 'angle' });
+  expect([even.fractions.length, even.images.shape]).toEqual([24, [24, 16, 16, 3]]);
+  expect(even.latents.shape).toEqual([24, 64, 1, 1]);
+  expect(await san.decode(even.latents)).toEqual(even.images);
+  expect(even.largestChange / even.meanChange).toBeLessThan(angle.largestChange / angle.meanChange);
+  const changes = pixelErrors(imagesFrom(even.images, 1, 23), imagesFrom(even.images, 0, 23)).map(Math.sqrt);
+  expect(even.largestChange).toBe(Math.max(...changes));
 });
 
 test('a copy is found out: it is among its own neighbours at distance 0', async () => {
@@ -127,7 +119,22 @@ test('a copy is found out: it is among its own neighbours at distance 0', async 
   const { samples, dataCount } = await findNeighbors(san, options);
   expect(dataCount).toBe(25);
   const [other, copy] = samples;
-  expect(copy?.neighbors[0]).toEqual({ name: 'copy.png', latentDistance: 0, pixelDistance: 0 });
+  expect(copy?.neighbors[0]).toEqual({
+    ...{ index: 24, name: 'copy.png' },
+    ...{ latentDistance: 0, pixelDistance: 0 },
+  });
   expect([copy?.latentRank, copy?.pixelRank]).toEqual([0, 0]);
   expect(other?.neighbors[0]?.latentDistance).toBeGreaterThan(0);
+
+  // In memory: the same real images, the copy the last of them.
+  const data = { data: Buffer.concat([real.data, copied.data]), shape: [25, 16, 16, 3] } as ImageBatch;
+  const drawn = await san.generate({ seed: 2, startIndex: 5, count: 2 });
+  const inMemory = await san.neighbors(drawn, { data, neighbors: 3 });
+  expect(inMemory.dataCount).toBe(25);
+  expect(inMemory.images.shape).toEqual([6, 16, 16, 3]);
+  expect(imagesFrom(inMemory.images, 3, 1)).toEqual(copied);
+  expect(inMemory.samples[1]?.neighbors[0]?.name).toBe('row 24');
+  const distances = (list: typeof samples | typeof inMemory.samples) =>
+    list.map(({ neighbors }) => neighbors.slice(0, 3).map(({ latentDistance }) => latentDistance));
+  expect(distances(inMemory.samples)).toEqual(distances(samples));
 });

@@ -76,11 +76,99 @@ describe('San', () => {
     });
   });
 
+  it('draws a way between latents in memory', async () => {
+    const san = await load();
+    const ends = { from: latents(1, 64, 1, 1), to: images(1, 16, 16, 1) };
+    const way = await san.interpolate({ ...ends, frames: 3 });
+    expect(way).toMatchObject({ fractions: [0, 0.5, 1], images: { shape: [3, 16, 16, 1] } });
+    expect(way.latents.shape).toEqual([3, 64, 1, 1]);
+  });
+
+  const seed = { seed: 1, index: 0 };
+  it.each([
+    ['ERR_SAN_OPTIONS', undefined, 'undefined: expected an object with from, to, frames, pace'],
+    [
+      'ERR_SAN_OPTIONS',
+      { from: seed },
+      'to = undefined: expected an image file, { seed, index }, an image or a latent',
+    ],
+    ['ERR_SAN_OPTIONS', { from: '', to: seed }, /^from = "": expected an image file/],
+    [
+      'ERR_SAN_OPTIONS',
+      { from: { seed: 1 }, to: seed },
+      'from.index = undefined: expected a whole number from 0 on',
+    ],
+    [
+      'ERR_SAN_OPTIONS',
+      { from: { seed: 1, indx: 2 }, to: seed },
+      'unknown option "indx"; did you mean index?',
+    ],
+    ['ERR_SAN_OPTIONS', { from: seed, to: seed, frames: 1 }, 'frames = 1: expected a whole number from 2 on'],
+    [
+      'ERR_SAN_OPTIONS',
+      { from: seed, to: seed, pace: 'evn' },
+      'pace = "evn": expected even or angle; did you mean even?',
+    ],
+    ['ERR_SAN_OPTIONS', { from: seed, to: seed, out: 'way.png' }, /^unknown option "out"/],
+    [
+      'ERR_SAN_SHAPE',
+      { from: images(2, 16, 16, 1), to: seed },
+      'from.shape must begin with 1, is [2, 16, 16, 1]: a way has one beginning and one end',
+    ],
+    [
+      'ERR_SAN_SHAPE',
+      { from: seed, to: latents(1, 3, 1, 1) },
+      'to.shape must be [N, 64, 1, 1], is [1, 3, 1, 1]',
+    ],
+    ['ERR_SAN_SHAPE', { from: { data: [1], shape: [1] }, to: seed }, 'from.data must be a Uint8Array'],
+  ])('interpolate() throws %s for %j', async (code, options, message) => {
+    const san = await load();
+    const expected = {
+      code,
+      message: typeof message === 'string' ? message : expect.stringMatching(message),
+    };
+    await expect(san.interpolate(options as never)).rejects.toMatchObject(expected);
+  });
+
+  it.each([
+    ['ERR_SAN_SHAPE', images(1, 8, 8, 1), {}, 'images.shape must be [N, 16, 16, 1], is [1, 8, 8, 1]'],
+    ['ERR_SAN_OPTIONS', images(1, 16, 16, 1), {}, 'data = undefined: expected a path'],
+    [
+      'ERR_SAN_SHAPE',
+      images(1, 16, 16, 1),
+      { data: images(4, 8, 8, 1) },
+      'data.shape must be [N, 16, 16, 1], is [4, 8, 8, 1]',
+    ],
+    [
+      'ERR_SAN_OPTIONS',
+      images(1, 16, 16, 1),
+      { data: images(4, 16, 16, 1), neighbors: 0 },
+      'neighbors = 0: expected a whole number from 1 on',
+    ],
+  ])('neighbors() throws %s (%#)', async (code, batch, options, message) => {
+    const san = await load();
+    await expect(san.neighbors(batch, options as never)).rejects.toMatchObject({ code, message });
+  });
+
+  it('in memory, too, an abort throws its reason', async () => {
+    const san = await load();
+    const reason = new Error('enough');
+    const control = { signal: AbortSignal.abort(reason) };
+    await expect(san.interpolate({ from: seed, to: seed }, control)).rejects.toBe(reason);
+    const data = images(4, 16, 16, 1);
+    await expect(san.neighbors(images(1, 16, 16, 1), { data }, control)).rejects.toBe(reason);
+  });
+
   it('frees the network once, and refuses work afterwards', async () => {
     const san = await load();
     await san.dispose();
     await san[Symbol.asyncDispose]();
     expect(fake.disposed).toHaveLength(1);
-    await expect(san.generate({ count: 1, seed: 1 })).rejects.toMatchObject({ code: 'ERR_SAN_DISPOSED' });
+    const calls = [
+      san.generate({ count: 1, seed: 1 }),
+      san.interpolate({ from: seed, to: seed }),
+      san.neighbors(images(1, 16, 16, 1), { data: images(1, 16, 16, 1) }),
+    ];
+    for (const call of calls) await expect(call).rejects.toMatchObject({ code: 'ERR_SAN_DISPOSED' });
   });
 });
