@@ -30,7 +30,10 @@ import type { ImageSet } from './sinks/sink.js';
 import { drawRanges, type IndexedImages } from './stream.js';
 
 export interface LoadOptions {
-  /** CPU threads; default one for each physical core that the process may use (docs/threads.md). */
+  /**
+   * CPU threads that compute, and most threads that write PNG files; default one for each physical core that the process
+   * may use (docs/threads.md).
+   */
   threads?: number;
   /**
    * What convolutions multiply; default fp32. bf16 is faster on CPUs that have it (avx512_bf16), and its images differ a
@@ -76,15 +79,22 @@ export class San {
   /** What convolutions multiply. */
   readonly precision: InferencePrecision;
   private readonly network: NativeNetwork;
+  /** As asked for. */
+  private readonly threads: number | undefined;
   private disposed = false;
 
-  private constructor(checkpoint: LoadedCheckpoint, precision: InferencePrecision, network: NativeNetwork) {
+  private constructor(
+    checkpoint: LoadedCheckpoint,
+    { threads, precision }: { threads: number | undefined; precision: InferencePrecision },
+    network: NativeNetwork,
+  ) {
     this.config = checkpoint.config;
     this.step = checkpoint.step;
     this.path = checkpoint.path;
     this.damaged = checkpoint.damaged;
     this.checksum = checkpoint.checksum;
     this.precision = precision;
+    this.threads = threads;
     this.network = network;
   }
 
@@ -106,7 +116,7 @@ export class San {
       precision,
       device: place,
     });
-    return new San(checkpoint, precision, network);
+    return new San(checkpoint, { threads, precision }, network);
   }
 
   /**
@@ -167,7 +177,7 @@ export class San {
     requireTruncation(truncation);
     requireBatchSize(batchSize);
     const { imageSize, imageChannels } = this.config;
-    const { checksum: checkpoint, step, precision } = this;
+    const { checksum: checkpoint, step, precision, threads } = this;
     const set: ImageSet = {
       ...{ seed, startIndex, count, truncation: truncation ?? null },
       ...{ checkpoint, step, precision, imageSize, imageChannels },
@@ -175,7 +185,7 @@ export class San {
     const { signal } = control;
     signal?.throwIfAborted();
     return drawInto(
-      (onCheck) => openSink(target, set, { signal, onCheck }),
+      (onCheck) => openSink(target, set, { signal, onCheck, threads }),
       this.network,
       set,
       { seed, truncation, batchSize },

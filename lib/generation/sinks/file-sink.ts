@@ -19,7 +19,8 @@ export interface Container {
   readonly kind: Manifest['kind'];
   /** What comes before the first image. */
   head(set: ImageSet): Uint8Array;
-  encode(images: IndexedImages): Promise<Uint8Array>;
+  /** In so many threads at most. */
+  encode(images: IndexedImages, threads?: number): Promise<Uint8Array>;
   /** What comes after the last image, which ends at `end`; `file` may be read. */
   tail(set: ImageSet, file: FileHandle, end: number): AsyncIterable<Uint8Array> | Iterable<Uint8Array>;
 }
@@ -38,10 +39,11 @@ export class FileSink implements Sink {
     private readonly lock: FileLock,
     private images: number,
     private bytes: number,
+    private readonly threads: number | undefined,
   ) {}
 
   /** Throws OutputError when there is something else at `path`, or another process writes there. */
-  static async open(path: string, container: Container, set: ImageSet): Promise<Sink> {
+  static async open(path: string, container: Container, set: ImageSet, threads?: number): Promise<Sink> {
     const manifest = manifestOf(container.kind, set);
     if (await isFinished(path, manifest)) return FINISHED;
     const folder = partialFolder(path);
@@ -58,7 +60,16 @@ export class FileSink implements Sink {
         const { size } = await attempt(path, () => file.stat());
         // Less than was safe: somebody else cut it.
         const whole = size >= bytes && bytes > 0;
-        const sink = new FileSink(path, container, set, file, lock, whole ? images : 0, whole ? bytes : 0);
+        const sink = new FileSink(
+          path,
+          container,
+          set,
+          file,
+          lock,
+          whole ? images : 0,
+          whole ? bytes : 0,
+          threads,
+        );
         await sink.begin();
         return sink;
       } catch (error) {
@@ -77,7 +88,7 @@ export class FileSink implements Sink {
   }
 
   async write(images: IndexedImages): Promise<void> {
-    await this.append(await this.container.encode(images));
+    await this.append(await this.container.encode(images, this.threads));
     this.images += images.shape[0];
     if (performance.now() - this.lastCommit > COMMIT_INTERVAL) await this.commit();
   }

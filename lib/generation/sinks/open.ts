@@ -17,6 +17,8 @@ export interface OpenControl {
   signal?: AbortSignal | undefined;
   /** Images that are there already are looked at, for those that a file of their own each. */
   onCheck?(done: number, total: number): void;
+  /** Of PNG files, the most threads that encode and write at a time. */
+  threads?: number | undefined;
 }
 
 /** Throws OutputError unless `path` can be the name of a folder, .zip, .tar or .npy file. */
@@ -37,5 +39,5 @@ export function openSink(target: string | Writable, set: ImageSet, control: Open
     CONTAINERS[/\.(npy|tar|zip)$/i.exec(target)?.[0].toLowerCase() as keyof typeof CONTAINERS];
   return container === undefined
     ? PngFolder.open(target, set, control)
-    : FileSink.open(target, container, set);
+    : FileSink.open(target, container, set, control.threads);
 }

@@ -8,6 +8,7 @@ import { ensureFolder, removeTemporary, syncFiles, writeFileAtomic } from '../..
 import type { IndexedImages, IndexRange } from '../stream.js';
 import { lockSink } from './lock.js';
 import { manifestOf, manifestText, readManifest, refuseOther } from './manifest.js';
+import type { OpenControl } from './open.js';
 import { isWholePng } from './png.js';
 import { placePngs } from './png-pool.js';
 import { type ImageSet, imageName, type Sink } from './sink.js';
@@ -31,17 +32,14 @@ export class PngFolder implements Sink {
     private readonly path: string,
     readonly missing: readonly IndexRange[],
     private readonly lock: FileLock,
+    private readonly threads: number | undefined,
   ) {}
 
   /**
    * Images of the set that are there and whole are kept; damaged ones are drawn again. Throws OutputError when the
    * folder holds images of another set, or another process writes there.
    */
-  static async open(
-    path: string,
-    set: ImageSet,
-    { signal, onCheck }: { signal?: AbortSignal | undefined; onCheck?(done: number, total: number): void },
-  ): Promise<Sink> {
+  static async open(path: string, set: ImageSet, { signal, onCheck, threads }: OpenControl): Promise<Sink> {
     await ensureFolder(path);
     const lock = await lockSink(path);
     try {
@@ -72,7 +70,7 @@ export class PngFolder implements Sink {
         if (file !== undefined && isWholePng(file, imageSize, imageChannels)) whole.push(index);
         onCheck?.(++checked, there.length);
       });
-      return new PngFolder(path, gaps(whole, set), lock);
+      return new PngFolder(path, gaps(whole, set), lock, threads);
     } catch (error) {
       await lock.release();
       throw error;
@@ -85,7 +83,7 @@ export class PngFolder implements Sink {
    */
   async write(images: IndexedImages): Promise<void> {
     this.syncFault?.();
-    await placePngs(images, this.path);
+    await placePngs(images, this.path, this.threads);
     for (let i = 0; i < images.shape[0]; i++) this.unsynced.push(imageName(images.startIndex + i));
     if (this.syncing === undefined && performance.now() > this.nextSync) this.sync();
   }

@@ -4,6 +4,7 @@
  */
 import { availableParallelism } from 'node:os';
 import { Piscina } from 'piscina';
+import { eachInParallel } from '../../data/parallel.js';
 import { OutputError } from '../../errors.js';
 import type { ImageBatch } from '../../native.js';
 import { defaultThreads } from '../../threads.js';
@@ -27,12 +28,13 @@ type Slice = IndexedImages & { data: Uint8Array<ArrayBuffer> };
 
 let pool: Piscina | undefined;
 
-/** The images as PNG files, in order. */
-export async function encodePngs(images: ImageBatch): Promise<Uint8Array[]> {
+/** The images as PNG files, in order, by `threads` of the pool's at most. */
+export async function encodePngs(images: ImageBatch, threads?: number): Promise<Uint8Array[]> {
   const slices = [...cut({ ...images, startIndex: 0 })];
   const parts = await runAll<Encoded>(
     'encode',
     slices.map((slice) => [slice, slice.data.buffer]),
+    threads,
   );
   return parts.flatMap(({ bytes, lengths }) => {
     let at = 0;
@@ -44,14 +46,15 @@ export async function encodePngs(images: ImageBatch): Promise<Uint8Array[]> {
 }
 
 /**
- * Writes the images to `folder` under their names, each file whole or not at all; syncFiles() must follow. Throws
- * OutputError, once nothing is being written any more.
+ * Writes the images to `folder` under their names, each file whole or not at all, by `threads` of the pool's at most;
+ * syncFiles() must follow. Throws OutputError, once nothing is being written any more.
  */
-export async function placePngs(images: IndexedImages, folder: string): Promise<void> {
+export async function placePngs(images: IndexedImages, folder: string, threads?: number): Promise<void> {
   const slices = [...cut(images)];
   const faults = await runAll<WriteFault | undefined>(
     'place',
     slices.map((slice) => [{ images: slice, folder } satisfies Placing, slice.data.buffer]),
+    threads,
   );
   const fault = faults.find((fault) => fault !== undefined);
   if (fault !== undefined) throw new OutputError(fault.message, { path: fault.path }, { cause: fault.cause });
@@ -61,6 +64,7 @@ export async function placePngs(images: IndexedImages, folder: string): Promise<
 async function runAll<Result>(
   name: string,
   tasks: readonly (readonly [task: unknown, memory: ArrayBuffer])[],
+  most = MOST_THREADS,
 ): Promise<Result[]> {
   const threads = openPool();
   // Its tasks would wait for ever for threads that cannot start.
@@ -70,12 +74,12 @@ async function runAll<Result>(
   });
   threads.on('error', fail);
   try {
-    const runs = tasks.map(([task, memory]) => threads.run(task, { name, transferList: [memory] }));
-    const ends = await Promise.race([Promise.allSettled(runs), broken]);
-    return ends.map((end) => {
-      if (end.status === 'rejected') throw end.reason;
-      return end.value as Result;
+    const results: Result[] = [];
+    const done = eachInParallel(tasks.entries(), most, undefined, async ([i, [task, memory]]) => {
+      results[i] = await threads.run(task, { name, transferList: [memory] });
     });
+    await Promise.race([done, broken]);
+    return results;
   } catch (error) {
     // The next call begins anew.
     if (pool === threads) pool = undefined;

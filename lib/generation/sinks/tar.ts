@@ -12,9 +12,9 @@ const MTIME = new Date(0);
 export const tar: Container = {
   kind: 'tar',
   head: () => END.subarray(0, 0),
-  async encode(images) {
+  async encode(images, threads) {
     const archive = pack();
-    for (const [i, png] of (await encodePngs(images)).entries())
+    for (const [i, png] of (await encodePngs(images, threads)).entries())
       archive.entry({ name: imageName(images.startIndex + i), mtime: MTIME }, png);
     archive.finalize();
     const chunks: Uint8Array[] = [];

@@ -37,8 +37,8 @@ interface Entry {
 export const zip: Container = {
   kind: 'zip',
   head: () => new Uint8Array(0),
-  async encode(images) {
-    const pngs = await encodePngs(images);
+  async encode(images, threads) {
+    const pngs = await encodePngs(images, threads);
     return Buffer.concat(
       pngs.flatMap((png, i) => [
         localHeader({ name: imageName(images.startIndex + i), crc: crc32(png), size: png.length }),

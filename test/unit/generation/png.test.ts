@@ -1,12 +1,14 @@
 import { mkdir, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import fc from 'fast-check';
+import { Piscina } from 'piscina';
 import sharp from 'sharp';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { OutputError } from '../../../lib/errors.js';
 import { encodePng, isWholePng } from '../../../lib/generation/sinks/png.js';
 import { encodePngs, placePngs } from '../../../lib/generation/sinks/png-pool.js';
 import type { IndexedImages } from '../../../lib/generation/stream.js';
+import type { ImageBatch } from '../../../lib/native.js';
 import { temporaryFolder } from '../support/temporary.js';
 
 const shapes = fc.record({
@@ -60,6 +62,32 @@ describe('encodePngs', () => {
     }
     expect(data[0]).toBe(0);
     expect(data[449]).toBe((449 * 7) % 256);
+  });
+
+  it('uses no more threads than it is given', async () => {
+    let [running, most] = [0, 0];
+    const run = Piscina.prototype.run;
+    const spy = vi.spyOn(Piscina.prototype, 'run').mockImplementation(async function (
+      this: Piscina,
+      ...given
+    ) {
+      most = Math.max(most, ++running);
+      try {
+        return await run.apply(this, given);
+      } finally {
+        running--;
+      }
+    });
+    try {
+      const images = { data: new Uint8Array(200 * 3), shape: [200, 1, 1, 3] } as ImageBatch;
+      for (const threads of [1, 2]) {
+        most = 0;
+        expect((await encodePngs(images, threads)).length).toBe(200);
+        expect(most).toBe(threads);
+      }
+    } finally {
+      spy.mockRestore();
+    }
   });
 
   it('gives none for none', async () => {
