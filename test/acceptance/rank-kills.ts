@@ -1,7 +1,8 @@
 /**
  * kill -9 of a random rank at a random step, again and again, under torchrun --max-restarts:
- * node dist/test/acceptance/rank-kills.js TORCHRUN DATA OUT [KILLS] [RANKS] [STEPS]. Exit status 1 unless the run ends with
- * all its steps and every checkpoint is whole.
+ * node dist/test/acceptance/rank-kills.js TORCHRUN DATA OUT [KILLS] [RANKS] [STEPS] [SECONDS]. TORCHRUN may be several words,
+ * such as "python3 -m torch.distributed.run". A rank is killed up to SECONDS after it began to take steps. Exit status 1
+ * unless the run ends with all its steps and every checkpoint is whole.
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -10,13 +11,16 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { inspectCheckpoint } from '../../lib/index.js';
 
-const [torchrun = '', data = '', out = '', kills = '20', ranks = '2', steps = '3000'] = process.argv.slice(2);
+const [torchrun = '', data = '', out = '', kills = '20', ranks = '2', steps = '3000', seconds = '6'] =
+  process.argv.slice(2);
+const [command = '', ...words] = torchrun.split(' ');
 const program = fileURLToPath(new URL('../../../bin/san-native.js', import.meta.url));
 
 const settings = ['--image-size', '16', '--base-width', '4', '--max-width', '16', '--batch-size', '8'];
 const run = spawn(
-  torchrun,
+  command,
   [
+    ...words,
     ...['--no-python', '--nproc-per-node', ranks, '--max-restarts', '200', '--monitor-interval', '0.2'],
     ...[process.execPath, program, 'train', data, '--out', out, ...settings],
     ...['--steps', steps, '--checkpoint-every', '20', '--sample-every', '0', '--rank-timeout', '10'],
@@ -67,7 +71,7 @@ for (; done < Number(kills) && run.exitCode === null; ) {
   if (chosen === undefined || chosen.attempt === attempt) continue;
   // Not before it takes steps, however long a busy machine is in starting it.
   await stepsGoOn();
-  await delay(6000 * Math.random());
+  await delay(1000 * Number(seconds) * Math.random());
   if (run.exitCode !== null) break;
   try {
     process.kill(chosen.pid, 'SIGKILL');
