@@ -546,6 +546,18 @@ export interface AddonInfo {
   threads: number;
 }
 
+/** Of a training step without the penalty. */
+export interface ConvolutionTimes {
+  forward: ConvolutionTime;
+  backward: ConvolutionTime;
+  /**
+   * Of these the transposed ones of stride 1, forward and backward; and the same work as convolutions by kernels that lie
+   * flipped and with their channels swapped.
+   */
+  transposed: ConvolutionTime;
+  flipped: ConvolutionTime;
+}
+
 /** What the compiled addon exports. */
 export interface Addon {
   info(): AddonInfo;
@@ -568,7 +580,7 @@ export interface Addon {
   /** Takes a step without the penalty and times each different convolution of it on random numbers. */
   measureConvolutions(
     options: MeasuredOn & { model: ModelOptions; loss: LossOptions; batchSize: number },
-  ): Promise<{ forward: ConvolutionTime; backward: ConvolutionTime }>;
+  ): Promise<ConvolutionTimes>;
   /** Of all tensors of this process on a device; default the processor. */
   deviceMemory(options: { device?: Device }): Promise<DeviceMemory>;
   /**

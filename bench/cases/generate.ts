@@ -22,21 +22,36 @@ const generate: BenchCase = {
   sizes: [32, 64, 128],
   async *comparisons(context) {
     for (const size of context.sizes) {
-      const model = await freshModel(context.folder, { ...presets.quickstart, imageSize: size });
-      yield await inMemory(context, model);
-      yield onDisk(context, model);
+      for (const { name, values } of settingsOf(size, context.quick)) {
+        const network: Network = { name, ...(await freshModel(context.folder, values)) };
+        yield await inMemory(context, network);
+        yield onDisk(context, network);
+      }
     }
   },
 };
 export default generate;
 
+/** What is drawn with, and what the tables call it. */
+interface Network extends Model {
+  name: string;
+}
+
+function settingsOf(size: number, quick: boolean) {
+  const quickstart = { name: 'quickstart widths', values: { ...presets.quickstart, imageSize: size } };
+  const preset = presets[String(size) as keyof typeof presets];
+  return quick || preset === undefined
+    ? [quickstart]
+    : [quickstart, { name: `preset ${size}`, values: preset }];
+}
+
 async function inMemory(
   { folder, threads }: CaseContext,
-  { checkpoint, config }: Model,
+  { name, checkpoint, config }: Network,
 ): Promise<Comparison> {
   const { latentChannels, latentSize, imageSize } = config;
   const z = normalTensor('z', [CHECKED, latentChannels, latentSize, latentSize], 1);
-  const latents = join(folder, `latents-${imageSize}.safetensors`);
+  const latents = join(folder, fileName(`latents of ${name}-${imageSize}.safetensors`));
   await writeFile(latents, Buffer.concat(encodeSafetensors([z])));
   await using san = await San.load(checkpoint, { threads });
   const numbers = new Float32Array(z.data.slice().buffer);
@@ -45,7 +60,7 @@ async function inMemory(
   const bf16 = await inBf16(checkpoint, given);
   const { files } = await exportOnnx({
     checkpoint,
-    out: join(folder, `generator-${imageSize}.onnx`),
+    out: join(folder, fileName(`generator of ${name}-${imageSize}.onnx`)),
     pixels: 'uint8',
   });
   const onnx = {
@@ -56,7 +71,7 @@ async function inMemory(
   };
   const peer = { weights: checkpoint, latents, threads, config, cache: compilerCache(folder) };
   return {
-    label: `${imageSize} px, quickstart widths`,
+    label: `${imageSize} px, ${name}`,
     unit: 'images',
     measure: 'rate',
     contenders: [
@@ -81,10 +96,14 @@ async function inMemory(
 }
 
 /** PNG files, beside the same images that stay in memory: what encoding and writing cost. */
-function onDisk({ folder, threads }: CaseContext, { checkpoint, config }: Model): Comparison {
-  const options = { checkpoint, threads, folder: join(folder, `files-${config.imageSize}`) };
+function onDisk({ folder, threads }: CaseContext, { name, checkpoint, config }: Network): Comparison {
+  const options = {
+    checkpoint,
+    threads,
+    folder: join(folder, fileName(`files of ${name}-${config.imageSize}`)),
+  };
   return {
-    label: `${config.imageSize} px, PNG files on disk`,
+    label: `${config.imageSize} px, ${name}, PNG files on disk`,
     unit: 'images',
     measure: 'rate',
     contenders: [
@@ -94,3 +113,5 @@ function onDisk({ folder, threads }: CaseContext, { checkpoint, config }: Model)
     ],
   };
 }
+
+const fileName = (text: string): string => text.replaceAll(' ', '-');

@@ -2,7 +2,7 @@
 import { resolveConfig } from '../../lib/config/resolve.js';
 import { lossOptions, modelOptions } from '../../lib/config/schema.js';
 import {
-  type ConvolutionTime,
+  type ConvolutionTimes,
   type Device,
   type KernelTime,
   loadAddon,
@@ -29,7 +29,7 @@ export interface DeviceFacts {
   peak: Peak;
   kernels?: KernelTime[];
   /** Seconds of a step, and of all its convolutions, each timed alone. */
-  step?: { seconds: number; forward: ConvolutionTime; backward: ConvolutionTime };
+  step?: { seconds: number } & ConvolutionTimes;
 }
 
 export async function open(options: Record<string, unknown>): Promise<OpenContender> {

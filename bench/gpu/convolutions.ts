@@ -31,7 +31,7 @@ export default convolutions;
 function tableOf(found: { label: string; facts: DeviceFacts }[]): Table {
   const rows = found.flatMap(({ label, facts: { peak, step } }) => {
     if (step === undefined) return [];
-    const { forward, backward, seconds } = step;
+    const { forward, backward, transposed, flipped, seconds } = step;
     const convolving = forward.seconds + backward.seconds;
     const ofPeak = ({ operations, seconds }: ConvolutionTime) => percent(operations / seconds / peak.matmul);
     return [
@@ -42,14 +42,18 @@ function tableOf(found: { label: string; facts: DeviceFacts }[]): Table {
         percent(convolving / seconds),
         ofPeak(forward),
         ofPeak(backward),
+        transposed.calls === 0 ? '' : `${(flipped.seconds / transposed.seconds).toFixed(2)}×`,
       ],
     ];
   });
   return {
     label: `a step in ${PRECISION} and its convolutions, each of them timed alone`,
-    head: ['', 'step, ms', 'convolutions, ms', 'share', 'forward, of peak', 'backward, of peak'],
+    head: ['', 'step, ms', 'convolutions, ms', 'share', 'forward, of peak', 'backward, of peak', 'flipped'],
     rows,
-    lines: ['the peak is that of a product of two matrices, measured in the same process'],
+    lines: [
+      'the peak is that of a product of two matrices, measured in the same process',
+      'flipped: transposed convolutions of stride 1 with their gradients as convolutions by flipped kernels, over the time that they take as such',
+    ],
     data: { precision: PRECISION, found },
   };
 }

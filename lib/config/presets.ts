@@ -35,6 +35,7 @@ export const presets = {
   '256': { ...sized, imageSize: 256, baseWidth: 16, maxWidth: 512, batchSize: 16, steps: 400_000 },
   /** The description read literally: all weights 1, random pairs, no repulsion, gradient penalty (spec section 2). */
   paper: {
+    adoThreshold: 0.3,
     pairing: 'random',
     estimator: 'sliced',
     wGD: 1,

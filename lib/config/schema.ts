@@ -123,7 +123,7 @@ const modelKeys = {
     .exactOptional()
     .describe('Width and height of the latent')
     .meta({ derivation: 'from the image size' }),
-  adoThreshold: real(0, 1).default(0.3).describe('ADO lets a value pass from this attention on'),
+  adoThreshold: real(0, 1).default(0.1).describe('ADO lets a value pass from this attention on'),
   adoRatio: ratio(0.5).describe('Hidden channels of ADO, relative to its input'),
   rpaRatio: ratio(0.5).describe('Hidden channels of RPA, relative to its input'),
   attentionRatio: ratio(0.25).describe('Hidden channels of the channel attention, relative to its input'),

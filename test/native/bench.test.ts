@@ -36,7 +36,7 @@ test('measures our own contenders without peers', () => {
   expect(results.map(({ label }) => label)).toEqual([
     '16 px, quickstart, batch 4',
     '16 px, quickstart widths',
-    '16 px, PNG files on disk',
+    '16 px, quickstart widths, PNG files on disk',
   ]);
   for (const { results: contenders } of results) {
     expect(contenders.map(({ name, error }) => [name, error])).toEqual([['san-native', undefined]]);

@@ -160,6 +160,8 @@ Napi::Value measure_convolutions(const Napi::CallbackInfo& info) {
           Napi::Object out = Napi::Object::New(env);
           out.Set("forward", one(times.forward));
           out.Set("backward", one(times.backward));
+          out.Set("transposed", one(times.transposed));
+          out.Set("flipped", one(times.flipped));
           return out;
         });
   });

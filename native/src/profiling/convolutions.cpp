@@ -4,6 +4,8 @@
 #include <ATen/core/grad_mode.h>
 #include <ATen/record_function.h>
 
+#include <algorithm>
+#include <array>
 #include <map>
 #include <sstream>
 #include <string>
@@ -103,7 +105,24 @@ at::Tensor like(const c10::IValue& value) {
   return at::randn_like(t, t.suggest_memory_format());
 }
 
-void add_forward(const Call& call, const c10::Device& device, ConvolutionTime& total) {
+/// Whether it is a block's transposed convolution of stride 1: 3x3, of as many pixels as its input.
+bool keeps_size(const at::Tensor& w, bool transposed, const std::vector<int64_t>& strides) {
+  return transposed && w.size(2) == 3 &&
+         std::all_of(strides.begin(), strides.end(), [](int64_t stride) { return stride == 1; });
+}
+
+/// The kernel of the convolution that does what the transposed one of stride 1 does by `w`.
+at::Tensor flipped(const at::Tensor& w) {
+  return w.flip({2, 3}).transpose(0, 1).contiguous(w.suggest_memory_format());
+}
+
+void add(ConvolutionTime& total, int64_t calls, double operations, double seconds) {
+  total.calls += calls;
+  total.operations += static_cast<double>(calls) * operations;
+  total.seconds += static_cast<double>(calls) * seconds;
+}
+
+void add_forward(const Call& call, const c10::Device& device, ConvolutionTimes& times) {
   const auto& in = call.inputs;
   const at::Tensor x = like(in[0]), w = like(in[1]);
   const auto stride = in[3].toIntVector(), padding = in[4].toIntVector(), dilation = in[5].toIntVector(),
@@ -112,26 +131,38 @@ void add_forward(const Call& call, const c10::Device& device, ConvolutionTime& t
   const auto apply = [&] {
     return at::convolution(x, w, {}, stride, padding, dilation, transposed, output_padding, in[8].toInt());
   };
-  const auto count = static_cast<double>(call.count);
-  total.calls += call.count;
-  total.operations += count * operations_of(transposed ? x : apply(), w);
-  total.seconds += count * seconds_of(device, kSecondsEach, apply);
+  const double operations = operations_of(transposed ? x : apply(), w);
+  const double seconds = seconds_of(device, kSecondsEach, apply);
+  add(times.forward, call.count, operations, seconds);
+  if (!keeps_size(w, transposed, stride)) return;
+  add(times.transposed, call.count, operations, seconds);
+  const at::Tensor v = flipped(w);
+  add(times.flipped, call.count, operations, seconds_of(device, kSecondsEach, [&] {
+        at::convolution(x, v, {}, stride, padding, dilation, false, {0, 0}, in[8].toInt());
+      }));
 }
 
-void add_backward(const Call& call, const c10::Device& device, ConvolutionTime& total) {
+void add_backward(const Call& call, const c10::Device& device, ConvolutionTimes& times) {
   const auto& in = call.inputs;
   const at::Tensor g = like(in[0]), x = like(in[1]), w = like(in[2]);
   const auto stride = in[4].toIntVector(), padding = in[5].toIntVector(), dilation = in[6].toIntVector(),
              output_padding = in[8].toIntVector();
   const bool transposed = in[7].toBool();
   const c10::List<bool> mask = in[10].toBoolList();
-  const auto count = static_cast<double>(call.count);
-  total.calls += call.count;
-  total.operations += count * ((mask[0] ? 1 : 0) + (mask[1] ? 1 : 0)) * operations_of(transposed ? x : g, w);
-  total.seconds += count * seconds_of(device, kSecondsEach, [&] {
-                     at::convolution_backward(g, x, w, c10::nullopt, stride, padding, dilation, transposed,
-                                              output_padding, in[9].toInt(), {mask[0], mask[1], false});
-                   });
+  const std::array<bool, 3> wanted{mask[0], mask[1], false};
+  const double operations = ((mask[0] ? 1 : 0) + (mask[1] ? 1 : 0)) * operations_of(transposed ? x : g, w);
+  const double seconds = seconds_of(device, kSecondsEach, [&] {
+    at::convolution_backward(g, x, w, c10::nullopt, stride, padding, dilation, transposed, output_padding,
+                             in[9].toInt(), wanted);
+  });
+  add(times.backward, call.count, operations, seconds);
+  if (!keeps_size(w, transposed, stride)) return;
+  add(times.transposed, call.count, operations, seconds);
+  const at::Tensor v = flipped(w);
+  add(times.flipped, call.count, operations, seconds_of(device, kSecondsEach, [&] {
+        at::convolution_backward(g, x, v, c10::nullopt, stride, padding, dilation, false, {0, 0},
+                                 in[9].toInt(), wanted);
+      }));
 }
 
 }  // namespace
@@ -152,9 +183,9 @@ ConvolutionTimes measure_convolutions(const ModelConfig& model, const LossConfig
   ConvolutionTimes times;
   for (auto& [key, call] : calls) {
     if (key.starts_with(std::string(kBackward) + " "))
-      add_backward(call, device, times.backward);
+      add_backward(call, device, times);
     else
-      add_forward(call, device, times.forward);
+      add_forward(call, device, times);
     // The memory of a step's activations is not needed any more.
     call.inputs.clear();
   }

@@ -17,6 +17,9 @@ struct ConvolutionTime {
 
 struct ConvolutionTimes {
   ConvolutionTime forward, backward;
+  /// Of these the transposed ones of stride 1, forward and backward; and the same work as convolutions, by
+  /// kernels that lie flipped and with their channels swapped.
+  ConvolutionTime transposed, flipped;
 };
 
 /// Takes one step without the penalty, notes the shapes, strides and types of its convolutions, and times

@@ -28,7 +28,7 @@ describe('resolveConfig', () => {
       penaltyEvery: 4,
     });
     expect(config).toMatchObject({ estimator: 'normal', pairing: 'cycle', lambda: 0.5 });
-    expect(config).toMatchObject({ adoThreshold: 0.3, adoRatio: 0.5, rpaRatio: 0.5, attentionRatio: 0.25 });
+    expect(config).toMatchObject({ adoThreshold: 0.1, adoRatio: 0.5, rpaRatio: 0.5, attentionRatio: 0.25 });
     expect(config).toMatchObject({ sinkhornEpsilon: 0.05, sinkhornIterations: 100 });
     expect(config).not.toHaveProperty('threads');
   });
@@ -59,6 +59,7 @@ describe('resolveConfig', () => {
   it('reads the description literally in the preset paper', () => {
     const config = resolveConfig([presetLayer('paper')]);
     expect(config).toMatchObject({
+      adoThreshold: 0.3,
       wGD: 1,
       wGI: 1,
       wRZ: 1,

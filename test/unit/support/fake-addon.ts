@@ -242,6 +242,8 @@ export function fakeAddon(settings: FakeTrainerSettings = {}) {
     measureConvolutions: async () => ({
       forward: { calls: 1, seconds: 1e-3, operations: 1e6 },
       backward: { calls: 1, seconds: 2e-3, operations: 2e6 },
+      transposed: { calls: 0, seconds: 0, operations: 0 },
+      flipped: { calls: 0, seconds: 0, operations: 0 },
     }),
     deviceMemory: async () => ({ used: 1e6, peak: 2e6, reservedPeak: 3e6 }),
     latentStatistics: async () => ({ mean: 0.1, variance: 0.2, covariance: 0.3 }),
