@@ -1,5 +1,8 @@
 #include "inference/packed/network.h"
 
+#include <algorithm>
+#include <atomic>
+
 #include "inference/packed/walk.h"
 #include "parallel.h"
 #include "profiling/scope.h"
@@ -10,6 +13,8 @@ namespace {
 /// Images side by side at most, and the largest height at which they are: a row of one image is then too
 /// short to fill the kernels' tiles, and the weights are read once for all.
 constexpr int64_t kMostImages = 16, kGroupedHeight = 8;
+/// Fewer are not worth a group of their own while there are more.
+constexpr int64_t kLeastImages = 4;
 
 /// Numbers in the largest plane of modules begin ... end - 1, `images` side by side.
 int64_t largest(const ModelConfig& config, int begin, int end, int64_t images) {
@@ -62,16 +67,25 @@ int64_t Network::alone_numbers() const {
 
 template <typename F>
 void Network::in_groups(int64_t count, const Cancelled& cancelled, const F& f) const {
-  const int64_t threads = at::get_num_threads();
-  const int64_t images = std::clamp<int64_t>((count + threads - 1) / threads, 1, kMostImages);
-  const int64_t groups = (count + images - 1) / images;
-  at::parallel_for(0, groups, 1, [&](int64_t begin, int64_t end) {
-    Walk together(config_, weights_, kernels_, together_numbers(images)),
+  const int64_t threads = std::min<int64_t>(at::get_num_threads(), count);
+  // Each thread takes the next images when it is done with its last ones: beside threads that write files,
+  // those of one batch are not equally fast.
+  const auto size_at = [&](int64_t left) {
+    if (left <= threads * kLeastImages) return (left + threads - 1) / threads;
+    return std::clamp((left + 2 * threads - 1) / (2 * threads), kLeastImages, kMostImages);
+  };
+  std::atomic<int64_t> next{0};
+  at::parallel_for(0, threads, 1, [&](int64_t begin, int64_t end) {
+    Walk together(config_, weights_, kernels_, together_numbers(size_at(count))),
         alone(config_, weights_, kernels_, alone_numbers());
-    for (int64_t g = begin; g < end; ++g) {
-      stop_if(cancelled);
-      f(together, alone, g * images, std::min(images, count - g * images));
-    }
+    for (; begin < end; ++begin)
+      for (int64_t first = next; first < count;) {
+        const int64_t images = size_at(count - first);
+        if (!next.compare_exchange_weak(first, first + images)) continue;
+        stop_if(cancelled);
+        f(together, alone, first, images);
+        first = next;
+      }
   });
 }
 
