@@ -1,6 +1,6 @@
 /**
  * Whether several ranks compute what one does: torchrun --no-python --nproc-per-node N node dist/test/acceptance/ranks.js
- * [--learning-rate RATE] [STEPS] [CASE...]; cases are by default all of a tiny network, others the presets. Rank 0 prints a line of JSON for each
+ * [--learning-rate RATE] [--ado-threshold T] [STEPS] [CASE...]; cases are by default all of a tiny network, others the presets. Rank 0 prints a line of JSON for each
  * in float64 and float32. Exit status 1 unless
  * - every bit of parameters, moments and losses is that of one rank that takes the batch in N passes;
  * - in float64, the parameters are within 1e-8 of one rank's in one pass (relative, as norms);
@@ -31,11 +31,12 @@ const ESTIMATORS: Estimator[] = ['normal', 'sliced', 'sinkhorn', 'dual'];
 const PAIRINGS: Pairing[] = ['cycle', 'assigned', 'random'];
 const PRESETS = ['quickstart', '32'] as const satisfies PresetName[];
 const { values, positionals } = parseArgs({
-  options: { 'learning-rate': { type: 'string' } },
+  options: { 'learning-rate': { type: 'string' }, 'ado-threshold': { type: 'string' } },
   allowPositionals: true,
 });
 const [stepsText = '20', ...only] = positionals;
 const rate = values['learning-rate'];
+const threshold = values['ado-threshold'];
 const steps = Number(stepsText);
 
 const addon = loadAddon();
@@ -130,7 +131,8 @@ for (const { name, options: given, faults } of cases) {
   let float64: Trained | undefined;
   for (const dtype of ['float64', 'float32'] as Dtype[]) {
     const optimizer = { ...given.optimizer, ...(rate !== undefined && { learningRate: Number(rate) }) };
-    const options = { ...given, optimizer, dtype };
+    const model = { ...given.model, ...(threshold !== undefined && { adoThreshold: Number(threshold) }) };
+    const options = { ...given, model, optimizer, dtype };
     const before = await team.group.traffic();
     const shared = { ...options, ...(ranks.rank === 1 && faults && { faults }), group: team.group };
     if (ranks.rank > 0) {

@@ -98,7 +98,7 @@ describe('a resumed run', () => {
     [{ lambda: 0.75 }, 'lambda = 0.75: the run in RUN has lambda = 0.5'],
     [{ seed: 2 }, 'seed = 2: the run in RUN has seed = 1'],
     [{ imageSize: 32 }, 'imageSize = 32: the run in RUN has imageSize = 16'],
-    [{ preset: 'paper' }, 'pairing = "random": the run in RUN has pairing = "cycle"'],
+    [{ preset: 'paper' }, 'adoThreshold = 0.3: the run in RUN has adoThreshold = 0.1'],
   ])('is refused with %o', async (changes, message) => {
     await brokenOffAt(8);
     await expect(ticksOf({ ...changes, resume: true })).rejects.toMatchObject({
