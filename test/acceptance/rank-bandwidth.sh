@@ -8,15 +8,7 @@ rows=${1:-16} steps=${2:-9}
 shift $(($# < 2 ? $# : 2))
 rates=("$@")
 [ ${#rates[@]} -gt 0 ] || rates=(10gbit 2gbit 1gbit 500mbit 250mbit 100mbit)
-clean() { ip netns del san-a 2>/dev/null || true; ip netns del san-b 2>/dev/null || true; }
-trap clean EXIT
-clean
-ip netns add san-a
-ip netns add san-b
-ip link add san-va netns san-a type veth peer name san-vb netns san-b
-ip -n san-a addr add 10.77.0.1/24 dev san-va
-ip -n san-b addr add 10.77.0.2/24 dev san-vb
-for side in a b; do ip -n san-$side link set san-v$side up; ip -n san-$side link set lo up; done
+source "$(dirname "${BASH_SOURCE[0]}")/two-hosts.sh"
 port=29520
 start() { # rank namespace core
   RANK=$1 WORLD_SIZE=2 MASTER_ADDR=10.77.0.1 MASTER_PORT=$port OMP_NUM_THREADS=1 \

@@ -5,15 +5,7 @@
 set -euo pipefail
 data=$1 out=$2 timeout=$3
 program="$(cd "$(dirname "$0")/../.." && pwd)/bin/san-native.js"
-clean() { ip netns del san-a 2>/dev/null || true; ip netns del san-b 2>/dev/null || true; }
-trap clean EXIT
-clean
-ip netns add san-a
-ip netns add san-b
-ip link add san-va netns san-a type veth peer name san-vb netns san-b
-ip -n san-a addr add 10.77.0.1/24 dev san-va
-ip -n san-b addr add 10.77.0.2/24 dev san-vb
-for side in a b; do ip -n san-$side link set san-v$side up; ip -n san-$side link set lo up; done
+source "$(dirname "${BASH_SOURCE[0]}")/two-hosts.sh"
 
 start() { # rank namespace
   RANK=$1 WORLD_SIZE=2 MASTER_ADDR=10.77.0.1 MASTER_PORT=29510 OMP_NUM_THREADS=1 \

@@ -1,7 +1,7 @@
 /**
  * Whether several ranks compute what one does: torchrun --no-python --nproc-per-node N node dist/test/acceptance/ranks.js
- * [--learning-rate RATE] [--ado-threshold T] [STEPS] [CASE...]; cases are by default all of a tiny network, others the presets. Rank 0 prints a line of JSON for each
- * in float64 and float32. Exit status 1 unless
+ * [--learning-rate RATE] [--ado-threshold T] [STEPS] [CASE...]; cases are by default all of a tiny network, others the
+ * presets. Rank 0 prints a line of JSON for each in float64 and float32. Exit status 1 unless
  * - every bit of parameters, moments and losses is that of one rank that takes the batch in N passes;
  * - in float64, the parameters are within 1e-8 of one rank's in one pass (relative, as norms);
  * - in float32, the losses are within 1e-3 of one rank's in one pass, or else, where rounding flips a gate of ADO or the
