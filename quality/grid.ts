@@ -21,6 +21,10 @@ const contender = z.strictObject({
   peer: z.enum(PEER_NAMES).exactOptional(),
   /** SAN: over those of the grid. */
   settings: settings.default({}),
+  /** Peers: images in a batch, in place of the paper's. */
+  batch: z.int().min(2).exactOptional(),
+  /** Peers: their weights' moving average is measured, as SAN's is. */
+  average: z.boolean().exactOptional(),
   /** In place of the grid's. */
   images: z.int().min(2).exactOptional(),
   seeds: z.array(z.int().min(0)).min(1).exactOptional(),
@@ -53,6 +57,10 @@ export interface Run {
   peer: PeerName | undefined;
   seed: number;
   images: number;
+  /** A peer's, in place of its paper's. */
+  batch?: number;
+  /** A peer's moving average is measured. */
+  average?: boolean;
   /** SAN only; what the preset and the schema say counts for the rest. */
   settings: RunSettings;
 }
@@ -90,6 +98,10 @@ export function parseGrid(text: string, path: string): Grid {
     const field = `contenders.${run.contender}`;
     if (run.peer !== undefined && Object.keys(run.settings).length > Object.keys(grid.settings).length)
       fail(`${field}.settings`, `a peer has none: its settings are those that its paper gives`);
+    if (run.peer === undefined && run.batch !== undefined)
+      fail(`${field}.batch`, 'it is for peers; a SAN has settings: { batchSize: N }');
+    if (run.peer === undefined && run.average !== undefined)
+      fail(`${field}.average`, 'it is for peers; a SAN has settings: { emaHalfLife: N }');
     try {
       configOf(grid, run);
     } catch (error) {
@@ -110,6 +122,8 @@ export function runsOf(grid: Grid): Run[] {
         peer: one.peer,
         seed,
         images: one.images ?? grid.images,
+        ...(one.batch === undefined ? {} : { batch: one.batch }),
+        ...(one.average === undefined ? {} : { average: one.average }),
         settings: { ...grid.settings, ...one.settings } as RunSettings,
       },
     })),

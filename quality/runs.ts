@@ -158,12 +158,14 @@ async function runPeer(run: Run, folder: string, context: RunContext): Promise<R
     '--real': set.realPath,
     '--seed': String(run.seed),
     '--threads': String(threads),
+    ...(run.batch === undefined ? {} : { '--batch': String(run.batch) }),
   };
   const text = () => readFile(join(folder, 'progress.jsonl'), 'utf8').catch(() => '');
   const finished = (await text()).trim().split('\n').length >= grid.points;
   if (!finished) {
     show(`${run.contender}, seed ${run.seed}: training in Python`);
-    await runPython(python, 'train.py', Object.entries(args).flat(), {
+    const flags = run.average === true ? ['--average'] : [];
+    await runPython(python, 'train.py', [...Object.entries(args).flat(), ...flags], {
       signal,
       onLine: (line) => show(`${run.contender}, seed ${run.seed}: ${line.slice(0, 80)}`),
     });

@@ -6,6 +6,7 @@ OUT/reconstructions-IMAGES.npy  what the autoencoders make of --real
 OUT/state.pt                networks, optimizers and random numbers
 """
 import argparse
+import copy
 import json
 import time
 from pathlib import Path
@@ -70,6 +71,19 @@ def pictures(function, inputs):
     return numpy.concatenate([to_bytes(function(block)) for block in inputs.split(BLOCK)])
 
 
+# SAN's emaHalfLife and emaRampUp.
+HALF_LIFE, RAMP_UP = 10_000, 0.05
+
+
+@torch.no_grad()
+def follow(average, model, seen, count):
+    """average, a copy of model, a step of count images on: weights and batch norm's statistics."""
+    decay = 0.5 ** (count / min(HALF_LIFE, RAMP_UP * seen))
+    pairs = list(zip(average.state_dict().values(), model.state_dict().values()))
+    floats = [(a, b) for a, b in pairs if a.is_floating_point()]
+    torch._foreach_lerp_([a for a, _ in floats], [b for _, b in floats], 1 - decay)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--peer", choices=PEERS, required=True)
@@ -80,6 +94,8 @@ def main():
     parser.add_argument("--points", type=int, default=4, help="measuring points, evenly spread")
     parser.add_argument("--samples", type=int, default=2000, help="at each of them")
     parser.add_argument("--real", help=".npy of images to reconstruct at each of them")
+    parser.add_argument("--batch", type=int, help="images in a batch; the default is the paper's, as the peer's text says")
+    parser.add_argument("--average", action="store_true", help="measure the weights' moving average, as SAN's is measured")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args()
@@ -90,7 +106,8 @@ def main():
     peer = PEERS[options.peer]
     width = sized(peer, size, channels, options.parameters)
     model = peer(size, channels, width)
-    batches = Batches(images, min(model.batch, len(images)), options.seed)
+    batches = Batches(images, min(options.batch or model.batch, len(images)), options.seed)
+    average = copy.deepcopy(model).eval() if options.average else None
     fixed = model.latents(options.samples, torch.Generator().manual_seed(options.seed))
     out = Path(options.out)
     out.mkdir(parents=True, exist_ok=True)
@@ -102,6 +119,8 @@ def main():
         model.load_state_dict(saved["model"])
         for optimizer, values in zip(model.optimizers, saved["optimizers"]):
             optimizer.load_state_dict(values)
+        if average:
+            average.load_state_dict(saved["average"])
         batches.restore(saved["batches"])
         torch.set_rng_state(saved["numbers"])
         lines = saved["lines"]
@@ -114,23 +133,27 @@ def main():
         begin, cpu_begin = time.perf_counter(), time.process_time()
         model.train()
         while batches.seen < point:
+            before = batches.seen
             losses = model.step(batches)
+            if average:
+                follow(average, model, batches.seen, batches.seen - before)
         seconds += time.perf_counter() - begin
         cpu_seconds += time.process_time() - cpu_begin
         model.eval()
+        shown = average or model
         samples = f"samples-{point}.npy"
-        save_images(out / samples, pictures(model.generate, fixed))
+        save_images(out / samples, pictures(shown.generate, fixed))
         line = {**facts, "images": batches.seen, "seconds": seconds, "cpuSeconds": cpu_seconds, "losses": losses,
                 "samples": samples}
         if options.real and model.reconstructs:
             line["reconstructions"] = f"reconstructions-{point}.npy"
-            save_images(out / line["reconstructions"], pictures(model.reconstruct, pixels(read_images(options.real)[:])))
+            save_images(out / line["reconstructions"], pictures(shown.reconstruct, pixels(read_images(options.real)[:])))
         lines.append(line)
         text = "".join(json.dumps(line) + "\n" for line in lines)
         write_whole(progress, lambda path: path.write_text(text))
         write_whole(state, lambda path: torch.save({
             "model": model.state_dict(), "optimizers": [o.state_dict() for o in model.optimizers],
-            "batches": batches.state(), "numbers": torch.get_rng_state(), "lines": lines}, path))
+            **({"average": average.state_dict()} if average else {}), "batches": batches.state(), "numbers": torch.get_rng_state(), "lines": lines}, path))
         print(json.dumps(line), flush=True)
 
 

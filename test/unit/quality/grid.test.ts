@@ -29,6 +29,17 @@ describe('a grid file', () => {
     expect([checkpointEvery * batchSize, steps * batchSize]).toEqual(pointsOf(grid, run));
   });
 
+  it('gives a peer another batch, and its moving average, where it says so', () => {
+    const grid = parseGrid(
+      small('  a: { peer: dcgan, batch: 16, average: true }\n  b: { peer: dcgan }\n'),
+      'g.yaml',
+    );
+    expect(runsOf(grid).map(({ batch, average }) => [batch, average])).toEqual([
+      [16, true],
+      [undefined, undefined],
+    ]);
+  });
+
   it('takes a preset under the settings of its SANs', () => {
     const grid = parseGrid(
       small(
@@ -50,6 +61,8 @@ describe('a grid file', () => {
     [small('  a: { settings: { repulsionWheight: 1 } }\n'), 'repulsionWeight'],
     [small('  a: { settings: { preset: papr } }\n'), 'paper'],
     [small('  a: { peer: dcgan, settings: { lambda: 1 } }\n'), 'a peer has none'],
+    [small('  a: { batch: 16 }\n'), 'contenders.a.batch'],
+    [small('  a: { average: true }\n'), 'contenders.a.average'],
     [small('  a: {}\n', 'settings: { batchSize: 0 }\n'), 'batchSize'],
   ])('is refused by name and field: %j', (text, message) => {
     expect(() => parseGrid(text, 'g.yaml')).toThrow(ConfigError);
