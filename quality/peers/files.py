@@ -25,6 +25,14 @@ def read_labels(path):
     return numpy.frombuffer(data, numpy.uint8, offset=8).astype(numpy.int64)
 
 
+def read_folds(path):
+    """An .npy file of uint8 (N, 2) -> labels and folds, int64 (N) each."""
+    rows = numpy.load(path)
+    if rows.dtype != numpy.uint8 or rows.ndim != 2 or rows.shape[1] != 2:
+        raise SystemExit(f"{path}: wanted uint8 labels and folds of shape (N, 2), found {rows.dtype} {rows.shape}")
+    return rows[:, 0].astype(numpy.int64), rows[:, 1].astype(numpy.int64)
+
+
 def write_whole(path, write):
     """write(temporary path), then the rename."""
     path = Path(path)
