@@ -34,11 +34,17 @@ export async function writeReport(
     await writeFileAtomic(join(folder, `${run.contender}-seed-${run.seed}.png`), [await encodeGrid(sample)]);
 }
 
+/** `count` of the real images, evenly spread over the set: the first ones may all be of one kind. */
 export const writeReal = async (folder: string, { real }: PreparedImages, count: number): Promise<void> => {
   const [available, ...item] = real.shape;
   const size = item.reduce((a, b) => a * b, 1);
   const taken = Math.min(count, available);
-  const sheet = { data: real.data.subarray(0, taken * size), shape: [taken, ...item] as typeof real.shape };
+  const data = new Uint8Array(taken * size);
+  for (let i = 0; i < taken; i++) {
+    const at = Math.floor((i * available) / taken) * size;
+    data.set(real.data.subarray(at, at + size), i * size);
+  }
+  const sheet = { data, shape: [taken, ...item] as typeof real.shape };
   await writeFileAtomic(join(folder, 'real.png'), [await encodeGrid(sheet)]);
 };
 

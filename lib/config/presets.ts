@@ -17,8 +17,8 @@ const sized = {
 
 export const presets = {
   /**
-   * Networks small enough for some minutes on two cores. More of LGI at full resolution than by default: what so few images
-   * teach R leaves a grid in the pictures otherwise (docs/quality.md).
+   * Networks small enough for some minutes on two cores, and for few images, of which R would soon know too much: more of LGI
+   * at full resolution than by default, or a grid stays in the pictures, and repulsion that ends sooner (docs/quality.md).
    */
   quickstart: {
     imageSize: 32,
@@ -26,6 +26,7 @@ export const presets = {
     batchSize: 16,
     steps: 5000,
     lgiScales: [0.3, 0, 1],
+    repulsionMargin: 0.5,
     emaDecay: 0.995,
   },
   /** Sizes for a GPU, or for days on a CPU; `train --dry-run` tells how long. The latent has 64 numbers in each. */
