@@ -1,7 +1,7 @@
 /** What an experiment leaves to look at: results.json, table.md, two curves, a sheet of pictures for each contender. */
 import { join } from 'node:path';
 import { writeFileAtomic } from '../lib/files.js';
-import { encodeGrid } from '../lib/generation/grid.js';
+import { encodeGrid, spread } from '../lib/generation/grid.js';
 import { chart, document, type Frame, type Series } from '../lib/training/chart.js';
 import type { Grid } from './grid.js';
 import { VALUE_NAMES, type ValueName } from './measure.js';
@@ -35,18 +35,8 @@ export async function writeReport(
 }
 
 /** `count` of the real images, evenly spread over the set: the first ones may all be of one kind. */
-export const writeReal = async (folder: string, { real }: PreparedImages, count: number): Promise<void> => {
-  const [available, ...item] = real.shape;
-  const size = item.reduce((a, b) => a * b, 1);
-  const taken = Math.min(count, available);
-  const data = new Uint8Array(taken * size);
-  for (let i = 0; i < taken; i++) {
-    const at = Math.floor((i * available) / taken) * size;
-    data.set(real.data.subarray(at, at + size), i * size);
-  }
-  const sheet = { data, shape: [taken, ...item] as typeof real.shape };
-  await writeFileAtomic(join(folder, 'real.png'), [await encodeGrid(sheet)]);
-};
+export const writeReal = async (folder: string, { real }: PreparedImages, count: number): Promise<void> =>
+  writeFileAtomic(join(folder, 'real.png'), [await encodeGrid(spread(real, count))]);
 
 /** Markdown: a row a contender, in the order of the grid, its values at the last point; of seeds mean and deviation. */
 export function table(results: readonly RunResult[]): string {

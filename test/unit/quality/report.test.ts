@@ -1,6 +1,10 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import sharp from 'sharp';
 import { describe, expect, it } from 'vitest';
 import { shareOfSure } from '../../../quality/measure.js';
-import { spreadText, table } from '../../../quality/report.js';
+import { spreadText, table, writeReal } from '../../../quality/report.js';
 import type { RunResult } from '../../../quality/runs.js';
 
 const result = (contender: string, seed: number, fd: number): RunResult => ({
@@ -34,4 +38,21 @@ describe('the table', () => {
 it('counts as plain what the classifier gives 0.9 or more', () => {
   const data = Float32Array.from([0.95, 0.05, 0.6, 0.4, 0, 1]);
   expect(shareOfSure({ data, shape: [3, 2] })).toBeCloseTo(2 / 3);
+});
+
+it('shows real images from all over the set', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'san-native-test-'));
+  try {
+    const data = Uint8Array.from({ length: 200 }, (_, i) => i);
+    const real = { data, shape: [200, 1, 1, 1] as [number, number, number, number] };
+    await writeReal(folder, { path: '', hash: '', realPath: '', real }, 4);
+    const { channels } = await sharp(join(folder, 'real.png')).stats();
+    expect(channels[0]?.min).toBe(0);
+    const { data: pixels } = await sharp(join(folder, 'real.png'))
+      .raw()
+      .toBuffer({ resolveWithObject: true });
+    expect(pixels).toContain(150);
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
 });
