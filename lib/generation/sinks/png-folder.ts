@@ -10,9 +10,8 @@ import { lockSink } from './lock.js';
 import { manifestOf, manifestText, readManifest, refuseOther } from './manifest.js';
 import type { OpenControl } from './open.js';
 import { isWholePng } from './png.js';
-import { MOST_THREADS, placePngs } from './png-pool.js';
+import { placePngs } from './png-pool.js';
 import { type ImageSet, imageName, type Sink } from './sink.js';
-import { WriterCount } from './writer-count.js';
 
 const MANIFEST = 'manifest.json';
 /** Files read at a time, whatever the number of threads: some of the time they wait for the disk. */
@@ -29,16 +28,12 @@ export class PngFolder implements Sink {
   private syncFault: (() => never) | undefined;
   private nextSync = performance.now() + SYNC_INTERVAL;
 
-  private readonly writers: WriterCount;
-
   private constructor(
     private readonly path: string,
     readonly missing: readonly IndexRange[],
     private readonly lock: FileLock,
-    threads: number | undefined,
-  ) {
-    this.writers = new WriterCount(Math.min(threads ?? MOST_THREADS, MOST_THREADS));
-  }
+    private readonly threads: number | undefined,
+  ) {}
 
   /**
    * Images of the set that are there and whole are kept; damaged ones are drawn again. Throws OutputError when the
@@ -88,9 +83,7 @@ export class PngFolder implements Sink {
    */
   async write(images: IndexedImages): Promise<void> {
     this.syncFault?.();
-    const begin = performance.now();
-    await placePngs(images, this.path, this.writers.threads);
-    this.writers.record(begin, performance.now());
+    await placePngs(images, this.path, this.threads);
     for (let i = 0; i < images.shape[0]; i++) this.unsynced.push(imageName(images.startIndex + i));
     if (this.syncing === undefined && performance.now() > this.nextSync) this.sync();
   }

@@ -12,7 +12,7 @@ import type { IndexedImages } from '../stream.js';
 import type { Encoded, Placing, WriteFault } from './png-worker.js';
 
 /** More threads than a fast GPU's images keep busy. */
-export const MOST_THREADS = 16;
+const MOST_THREADS = 16;
 /** Images of a task: enough that handing them over costs nothing, few enough that all threads end together. */
 const MOST_IMAGES = 32;
 const TASK_BYTES = 2 ** 20;
