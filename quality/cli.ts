@@ -56,7 +56,7 @@ const parser = yargs(process.argv.slice(2))
     json: { type: 'boolean', default: false, describe: 'results.json on stdout in place of the table' },
     quiet: { type: 'boolean', default: false, describe: 'No progress' },
   })
-  .example('$0 quality/grids/small.yaml', 'SAN and four peers: hours on two cores')
+  .example('$0 quality/grids/small.yaml', 'SAN and three peers: two hours, about, on a core')
   .example('$0 quality/grids/small.yaml --only san,dcgan', 'Two of them; the others can follow')
   .strictOptions()
   .detectLocale(false)

@@ -153,7 +153,8 @@ def main():
         write_whole(progress, lambda path: path.write_text(text))
         write_whole(state, lambda path: torch.save({
             "model": model.state_dict(), "optimizers": [o.state_dict() for o in model.optimizers],
-            **({"average": average.state_dict()} if average else {}), "batches": batches.state(), "numbers": torch.get_rng_state(), "lines": lines}, path))
+            **({"average": average.state_dict()} if average else {}),
+            "batches": batches.state(), "numbers": torch.get_rng_state(), "lines": lines}, path))
         print(json.dumps(line), flush=True)
 
 
