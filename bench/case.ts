@@ -40,6 +40,8 @@ export interface Comparison {
   /** Units of a round, where that is not to be as many as fit the time. */
   items?: number;
   contenders: Contender[];
+  /** Before each contender's round, outside of its time: what the one before has left to do is not to be this one's. */
+  settle?: () => Promise<void>;
   /** Whether the contenders do the same work, told from their facts; lines for the reader. Throws Disagreement. */
   agreement?: (facts: ReadonlyMap<string, Facts>) => string[];
 }

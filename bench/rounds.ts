@@ -72,7 +72,7 @@ export async function compare(comparison: Comparison, options: RoundsOptions): P
         options.onProgress(
           `${comparison.label}: round ${round + 1}/${options.rounds}, ${one.contender.name}`,
         );
-        await attempt(one, () => measure(one));
+        await attempt(one, () => measure(one, comparison));
       }
     }
     for (const one of all) one.peakMemory ??= one.process?.peakMemory();
@@ -115,7 +115,8 @@ async function open(one: Running, { label, items }: Comparison, options: RoundsO
   one.items = Math.max(1, Math.round((seconds * second.items) / second.seconds));
 }
 
-async function measure(one: Running): Promise<void> {
+async function measure(one: Running, { settle }: Comparison): Promise<void> {
+  await settle?.();
   const round = await one.process?.round(one.items);
   if (round === undefined) return;
   one.rates.push(round.items / round.seconds);

@@ -1,10 +1,8 @@
 /** Writing files so that a reader never sees half of one, and saying in words why a file could not be used. */
-import { execFile } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { constants, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { access, type FileHandle, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { promisify } from 'node:util';
 import { OutputError } from './errors.js';
 
 const REASONS: Record<string, string> = {
@@ -106,16 +104,19 @@ export async function attempt<T>(path: string, operation: () => Promise<T>): Pro
   }
 }
 
+/** Writes all of the file system of a path to its disk; false where that cannot be done. */
+export type SyncFileSystem = (path: string) => Promise<boolean>;
+
 /**
  * Makes files of one folder that placeFileSync() wrote safe from a power failure, and their names. All at once by
- * the system's `sync -f`, which costs a tenth of a sync for each file, where there is such a program.
+ * `syncFileSystem`, which costs a tenth of a sync for each file, where it can.
  */
-export async function syncFiles(folder: string, names: Iterable<string>): Promise<void> {
-  const synced = await promisify(execFile)('sync', ['-f', folder]).then(
-    () => true,
-    () => false,
-  );
-  if (synced) return;
+export async function syncFiles(
+  folder: string,
+  names: Iterable<string>,
+  syncFileSystem?: SyncFileSystem,
+): Promise<void> {
+  if (await syncFileSystem?.(folder)) return;
   for (const name of names) {
     const path = join(folder, name);
     await attempt(path, async () => {

@@ -581,6 +581,11 @@ export interface Addon {
   measureConvolutions(
     options: MeasuredOn & { model: ModelOptions; loss: LossOptions; batchSize: number },
   ): Promise<ConvolutionTimes>;
+  /**
+   * Writes all that the file system of `path` still holds in memory to its disk: syncfs(2). False where the system cannot,
+   * or the disk fails; then each file's own sync tells which.
+   */
+  syncFileSystem(options: { path: string }): Promise<boolean>;
   /** Of all tensors of this process on a device; default the processor. */
   deviceMemory(options: { device?: Device }): Promise<DeviceMemory>;
   /**

@@ -1,6 +1,8 @@
 /** Images drawn, 8-bit in memory and as PNG files, beside PyTorch and onnxruntime with the same weights. */
+import { execFile } from 'node:child_process';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { encodeSafetensors } from '../../lib/checkpoint/safetensors.js';
 import { presets } from '../../lib/config/presets.js';
 import { exportOnnx } from '../../lib/export/export.js';
@@ -106,6 +108,10 @@ function onDisk({ folder, threads }: CaseContext, { name, checkpoint, config }: 
     label: `${config.imageSize} px, ${name}, PNG files on disk`,
     unit: 'images',
     measure: 'rate',
+    // Pillow's files are left in memory, and our sync would write them too.
+    settle: async () => {
+      await promisify(execFile)('sync', ['-f', folder]);
+    },
     contenders: [
       { ...nodeContender('san-native', 'png', options), ours: true },
       { ...nodeContender('san-native, in memory', 'generate', { checkpoint, threads }), rival: false },

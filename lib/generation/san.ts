@@ -184,8 +184,9 @@ export class San {
     };
     const { signal } = control;
     signal?.throwIfAborted();
+    const syncFileSystem = (path: string) => loadAddon().syncFileSystem({ path });
     return drawInto(
-      (onCheck) => openSink(target, set, { signal, onCheck, threads }),
+      (onCheck) => openSink(target, set, { signal, onCheck, threads, syncFileSystem }),
       this.network,
       set,
       { seed, truncation, batchSize },

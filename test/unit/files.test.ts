@@ -16,19 +16,22 @@ async function failure(promise: Promise<unknown>): Promise<OutputError> {
 }
 
 describe('syncFiles', () => {
-  it.each(['with the program sync', 'without'])(
-    'takes files that were placed without a sync: %s',
-    async (way) => {
-      const folder = await temporaryFolder();
-      placeFileSync(join(folder, 'a'), Buffer.from('1'));
-      if (way === 'without') vi.stubEnv('PATH', '');
-      await syncFiles(folder, ['a']);
-      if (way === 'without')
-        expect((await failure(syncFiles(folder, ['a', 'b']))).message).toContain('b: no such file');
-      expect(await readdir(folder)).toEqual(['a']);
-      vi.unstubAllEnvs();
-    },
-  );
+  it("leaves it to the file system's own sync, where there is one", async () => {
+    const sync = vi.fn(async () => true);
+    await syncFiles('/photos', ['no such file'], sync);
+    expect(sync.mock.calls).toEqual([['/photos']]);
+  });
+
+  it.each([
+    ['fails', async () => false],
+    ['is not there', undefined],
+  ])('syncs file by file where that %s', async (_, sync) => {
+    const folder = await temporaryFolder();
+    placeFileSync(join(folder, 'a'), Buffer.from('1'));
+    await syncFiles(folder, ['a'], sync);
+    expect((await failure(syncFiles(folder, ['a', 'b'], sync))).message).toContain('b: no such file');
+    expect(await readdir(folder)).toEqual(['a']);
+  });
 });
 
 describe('placeFileSync', () => {

@@ -1,6 +1,7 @@
 /** Which sink a name asks for. */
 import type { Writable } from 'node:stream';
 import { OutputError } from '../../errors.js';
+import type { SyncFileSystem } from '../../files.js';
 import { FileSink } from './file-sink.js';
 import { npy } from './npy.js';
 import { PngFolder } from './png-folder.js';
@@ -19,6 +20,8 @@ export interface OpenControl {
   onCheck?(done: number, total: number): void;
   /** Of PNG files, the most threads that encode and write at a time. */
   threads?: number | undefined;
+  /** For many files at once; without it each is synced by itself. */
+  syncFileSystem?: SyncFileSystem | undefined;
 }
 
 /** Throws OutputError unless `path` can be the name of a folder, .zip, .tar or .npy file. */

@@ -4,7 +4,13 @@ import { join } from 'node:path';
 import { eachInParallel } from '../../data/parallel.js';
 import { OutputError } from '../../errors.js';
 import type { FileLock } from '../../file-lock.js';
-import { ensureFolder, removeTemporary, syncFiles, writeFileAtomic } from '../../files.js';
+import {
+  ensureFolder,
+  removeTemporary,
+  type SyncFileSystem,
+  syncFiles,
+  writeFileAtomic,
+} from '../../files.js';
 import type { IndexedImages, IndexRange } from '../stream.js';
 import { lockSink } from './lock.js';
 import { manifestOf, manifestText, readManifest, refuseOther } from './manifest.js';
@@ -33,13 +39,15 @@ export class PngFolder implements Sink {
     readonly missing: readonly IndexRange[],
     private readonly lock: FileLock,
     private readonly threads: number | undefined,
+    private readonly syncFileSystem: SyncFileSystem | undefined,
   ) {}
 
   /**
    * Images of the set that are there and whole are kept; damaged ones are drawn again. Throws OutputError when the
    * folder holds images of another set, or another process writes there.
    */
-  static async open(path: string, set: ImageSet, { signal, onCheck, threads }: OpenControl): Promise<Sink> {
+  static async open(path: string, set: ImageSet, control: OpenControl): Promise<Sink> {
+    const { signal, onCheck, threads, syncFileSystem } = control;
     await ensureFolder(path);
     const lock = await lockSink(path);
     try {
@@ -70,7 +78,7 @@ export class PngFolder implements Sink {
         if (file !== undefined && isWholePng(file, imageSize, imageChannels)) whole.push(index);
         onCheck?.(++checked, there.length);
       });
-      return new PngFolder(path, gaps(whole, set), lock, threads);
+      return new PngFolder(path, gaps(whole, set), lock, threads, syncFileSystem);
     } catch (error) {
       await lock.release();
       throw error;
@@ -92,7 +100,7 @@ export class PngFolder implements Sink {
     try {
       await this.syncing;
       this.syncFault?.();
-      if (this.unsynced.length > 0) await syncFiles(this.path, this.unsynced);
+      if (this.unsynced.length > 0) await syncFiles(this.path, this.unsynced, this.syncFileSystem);
     } finally {
       await this.lock.release();
     }
@@ -101,7 +109,7 @@ export class PngFolder implements Sink {
   /** Meanwhile the next images are drawn and written. */
   private sync(): void {
     const names = this.unsynced.splice(0);
-    this.syncing = syncFiles(this.path, names)
+    this.syncing = syncFiles(this.path, names, this.syncFileSystem)
       .catch((error: unknown) => {
         this.syncFault = () => {
           throw error;

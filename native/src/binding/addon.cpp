@@ -9,6 +9,7 @@
 #include <atomic>
 
 #include "binding/convert.h"
+#include "binding/disk.h"
 #include "binding/environment.h"
 #include "binding/extractor.h"
 #include "binding/group.h"
@@ -130,6 +131,7 @@ Napi::Value initialise(const Napi::CallbackInfo& info) {
   out.Set("createExtractor", Napi::Function::New<create_extractor>(env, "createExtractor"));
   out.Set("createGroup", Napi::Function::New<create_group>(env, "createGroup"));
   out.Set("createLoader", Napi::Function::New<create_loader>(env, "createLoader"));
+  export_disk(env, out);
   export_metrics(env, out);
   export_profiling(env, out);
   return out;

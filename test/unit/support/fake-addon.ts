@@ -216,6 +216,7 @@ export function fakeAddon(settings: FakeTrainerSettings = {}) {
     createLoader: () => {
       throw new Error('not faked');
     },
+    syncFileSystem: async () => false,
     createExtractor: async () => ({
       features: async ({ images }) => ({
         data: new Float32Array(images.shape[0]),
