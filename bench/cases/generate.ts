@@ -1,13 +1,11 @@
 /** Images drawn, 8-bit in memory and as PNG files, beside PyTorch and onnxruntime with the same weights. */
-import { execFile } from 'node:child_process';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
 import { encodeSafetensors } from '../../lib/checkpoint/safetensors.js';
 import { presets } from '../../lib/config/presets.js';
 import { exportOnnx } from '../../lib/export/export.js';
 import { San } from '../../lib/generation/san.js';
-import type { LatentBatch } from '../../lib/native.js';
+import { type LatentBatch, loadAddon } from '../../lib/native.js';
 import {
   type BenchCase,
   type CaseContext,
@@ -110,7 +108,7 @@ function onDisk({ folder, threads }: CaseContext, { name, checkpoint, config }: 
     measure: 'rate',
     // Pillow's files are left in memory, and our sync would write them too.
     settle: async () => {
-      await promisify(execFile)('sync', ['-f', folder]);
+      await loadAddon().syncFileSystem({ path: folder });
     },
     contenders: [
       { ...nodeContender('san-native', 'png', options), ours: true },
