@@ -474,6 +474,11 @@ export interface NativeProfile {
   end: Float64Array;
   /** Events beyond the two millionth, which were not kept. */
   dropped: number;
+  /**
+   * Where a GPU was in use when the profile began: when each kernel and copy ran there, those of captured steps included,
+   * in the order of beginning. Microseconds, as above; names are the compiler's.
+   */
+  onDevice?: { name: Uint32Array; stream: Uint32Array; begin: Float64Array; end: Float64Array };
 }
 
 /** Floating-point operations a second, a multiplication and an addition counted as two. */

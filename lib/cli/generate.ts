@@ -1,5 +1,6 @@
 import { dirname } from 'node:path';
 import type { ArgumentsCamelCase, CommandModule } from 'yargs';
+import { requireDevice } from '../device.js';
 import { OutputError, UsageError } from '../errors.js';
 import { ensureFolder, writeFileAtomic } from '../files.js';
 import { requireTruncation, requireWhole } from '../generation/checks.js';
@@ -10,7 +11,7 @@ import { type GenerateToOptions, San } from '../generation/san.js';
 import { Sheet } from '../generation/sheet.js';
 import { requireKnownTarget } from '../generation/sinks/open.js';
 import type { MeasureControl } from '../metrics/blocks.js';
-import type { InferencePrecision } from '../native.js';
+import { type InferencePrecision, loadAddon } from '../native.js';
 import { profile } from '../profiling/profile.js';
 import { passMacs } from '../training/cost.js';
 import { ExitStatus } from './exit-status.js';
@@ -114,7 +115,7 @@ async function run(argv: ArgumentsCamelCase<GenerateArguments>): Promise<void> {
     const { result: summary, profile: recorded } =
       argv.profile === undefined
         ? { result: await work(), profile: undefined }
-        : await profile({ path: argv.profile, threads, ...measured(san, options) }, work);
+        : await profile({ path: argv.profile, ...where(argv), threads, ...measured(san, options) }, work);
     const lost =
       argv.precision === 'fp32' || (quiet && !json)
         ? undefined
@@ -141,6 +142,12 @@ async function run(argv: ArgumentsCamelCase<GenerateArguments>): Promise<void> {
     await san.dispose();
   }
 }
+
+/** What the peak beside a profile is measured on. */
+const where = ({ device, precision }: Pick<GenerateArguments, 'device' | 'precision'>) => ({
+  device: requireDevice(device, loadAddon().info().cuda),
+  precision,
+});
 
 /** What a profile of the images is called, and what they take; those that are there already are not drawn. */
 const measured = ({ config }: San, { count, seed }: CommandOptions) => ({

@@ -1,5 +1,5 @@
 /** Profiles of what the native half does: a Chrome trace, and where the time went. */
-import { type Addon, loadAddon, type NativeProfile, type Peak } from '../native.js';
+import { type Addon, loadAddon, type MeasuredOn, type NativeProfile, type Peak } from '../native.js';
 import { type ProfileSummary, summarise } from './summary.js';
 import { writeTrace } from './trace.js';
 
@@ -7,9 +7,9 @@ import { writeTrace } from './trace.js';
 export interface Arithmetic {
   /** Operations that the work took, by the settings: convolutions and linear layers. */
   flops: number;
-  /** Operations a second in the time recorded. */
+  /** Operations a second in the time recorded; on a GPU, in its own time. */
   rate: number;
-  /** What this machine was measured to do. */
+  /** What this machine, or the GPU, was measured to do. */
   peak: Peak;
 }
 
@@ -33,6 +33,9 @@ export interface ProfileOptions<T = unknown> {
   flops?: number | ((result: T) => number) | undefined;
   /** CPU threads of the work, which the peak is measured with. Default physical cores: docs/threads.md. */
   threads?: number | undefined;
+  /** Where the work is done and in what precision, as of the peak. Default the processor, fp32. */
+  device?: MeasuredOn['device'] | undefined;
+  precision?: MeasuredOn['precision'] | undefined;
 }
 
 /**
@@ -61,15 +64,23 @@ export async function profile<T>(
 export async function writeProfile(
   addon: Pick<Addon, 'measurePeak'>,
   recorded: NativeProfile,
-  { path, what = 'all', flops, threads }: Omit<ProfileOptions, 'flops'> & { flops?: number | undefined },
+  options: Omit<ProfileOptions, 'flops'> & { flops?: number | undefined },
 ): Promise<Profile> {
+  const { path, what = 'all', flops } = options;
   const summary = summarise(recorded);
   const arithmetic = flops !== undefined && {
     flops,
-    rate: flops / summary.seconds,
-    peak: await addon.measurePeak(threads === undefined ? {} : { threads }),
+    rate: flops / (summary.onDevice?.seconds ?? summary.seconds),
+    peak: await addon.measurePeak(measuredOn(options)),
   };
   const described = { what, ...summary, ...(arithmetic && { arithmetic }), dropped: recorded.dropped };
   await writeTrace(path, recorded, described);
   return { path, ...described };
 }
+
+const measuredOn = ({ threads, device, precision }: Omit<ProfileOptions, 'flops'>): MeasuredOn => ({
+  ...(threads !== undefined && { threads }),
+  ...(device !== undefined && { device }),
+  // On a processor numbers of any precision are computed with in float32.
+  ...(device !== 'cpu' && precision !== undefined && { precision }),
+});

@@ -1,11 +1,11 @@
 /** Profiles some steps of a training run, once the first ones are over. */
 import { OutputError } from '../errors.js';
-import type { Addon, NativeTrainer, StepReport, StepSchedule } from '../native.js';
+import type { Addon, Device, NativeTrainer, Precision, StepReport, StepSchedule } from '../native.js';
 import type { NoteTick } from '../training/ticks.js';
 import { type Profile, writeProfile } from './profile.js';
 
 /** Memory is still being taken and kernels are chosen in the first steps. */
-const WARM_UP = 3;
+export const WARM_UP = 3;
 const PROFILED = 10;
 
 export interface StepProfilerOptions {
@@ -14,19 +14,26 @@ export interface StepProfilerOptions {
   /** Floating-point operations of a step. */
   flops: number;
   threads: number | undefined;
+  /** Where the steps are taken, and in what precision. */
+  device: Device;
+  precision: Precision;
+  /** Steps before those that are recorded; default 3. */
+  warmUp?: number;
   onProfile?: ((profile: Profile) => void) | undefined;
 }
 
 type Run = NativeTrainer['run'];
 
-/** Watches a trainer's run(): steps 4 to 13 of this process are recorded, then the trace is written. */
+/** Watches a trainer's run(): ten steps after the warm-up are recorded, then the trace is written. */
 export class StepProfiler {
   private readonly options: StepProfilerOptions;
+  private readonly warmUp: number;
   private taken = 0;
   private readonly pending: NoteTick[] = [];
 
   constructor(options: StepProfilerOptions) {
     this.options = options;
+    this.warmUp = options.warmUp ?? WARM_UP;
   }
 
   /** Puts itself in the place of the trainer's run(). */
@@ -42,7 +49,7 @@ export class StepProfiler {
   }
 
   get isDone(): boolean {
-    return this.taken >= WARM_UP + PROFILED;
+    return this.taken >= this.warmUp + PROFILED;
   }
 
   private async run(run: Run, { steps, schedule }: Parameters<Run>[0]): Promise<StepReport> {
@@ -59,13 +66,14 @@ export class StepProfiler {
   /** Steps that may be taken at once: all of them recorded, or none. */
   private piece(steps: number): number {
     if (this.isDone) return steps;
-    return Math.min(steps, (this.taken < WARM_UP ? WARM_UP : WARM_UP + PROFILED) - this.taken);
+    const { warmUp, taken } = this;
+    return Math.min(steps, (taken < warmUp ? warmUp : warmUp + PROFILED) - taken);
   }
 
   private async runPiece(run: Run, steps: number, schedule: StepSchedule | undefined): Promise<StepReport> {
     const { addon } = this.options;
-    const begins = this.taken === WARM_UP;
-    const recorded = this.taken >= WARM_UP && !this.isDone;
+    const begins = this.taken === this.warmUp;
+    const recorded = this.taken >= this.warmUp && !this.isDone;
     if (begins) await addon.startProfile();
     const report = await run(schedule ? { steps, schedule } : { steps });
     this.taken += report.losses.length;
@@ -74,11 +82,12 @@ export class StepProfiler {
   }
 
   private async write(lastStep: number): Promise<void> {
-    const { addon, path, flops, threads, onProfile } = this.options;
+    const { addon, path, flops, threads, device, precision, onProfile } = this.options;
     const what = `steps ${lastStep - PROFILED + 1} to ${lastStep}`;
     const recorded = await addon.stopProfile();
     try {
-      const written = await writeProfile(addon, recorded, { path, what, flops: PROFILED * flops, threads });
+      const work = { flops: PROFILED * flops, threads, device, precision };
+      const written = await writeProfile(addon, recorded, { path, what, ...work });
       this.pending.push({ type: 'note', level: 'info', message: `profile of ${what} in ${path}` });
       onProfile?.(written);
     } catch (error) {
@@ -88,11 +97,11 @@ export class StepProfiler {
     }
   }
 
-  /** To be called when the run ends: a shorter one than WARM_UP + PROFILED has no profile. */
+  /** To be called when the run ends: one shorter than the warm-up and what is recorded has no profile. */
   async end(): Promise<NoteTick[]> {
     if (this.isDone) return this.notes();
-    if (this.taken > WARM_UP) await this.options.addon.stopProfile();
-    const message = `no profile: that takes ${WARM_UP + PROFILED} steps, and ${this.taken} were taken`;
+    if (this.taken > this.warmUp) await this.options.addon.stopProfile();
+    const message = `no profile: that takes ${this.warmUp + PROFILED} steps, and ${this.taken} were taken`;
     return [...this.notes(), { type: 'note', level: 'warning', message }];
   }
 }

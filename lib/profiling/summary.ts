@@ -19,6 +19,17 @@ export interface ProfileSummary {
   operations: TimeShare[];
   /** Longest first. The backward pass counts for the part whose gradients it makes. */
   parts: TimeShare[];
+  /** What a GPU did meanwhile, where one was in use. The times above are then those of handing it work. */
+  onDevice?: DeviceSummary;
+}
+
+export interface DeviceSummary {
+  /** From the beginning of the first kernel to the end of the last one. */
+  seconds: number;
+  /** Of these, how long at least one kernel or copy ran. */
+  busy: number;
+  /** By kernel, longest first; shares are of `seconds`. */
+  kernels: TimeShare[];
 }
 
 /** What is recorded outside all parts, such as moving results. */
@@ -26,6 +37,18 @@ export const NO_PART = 'other';
 /** As autograd calls its nodes: "torch::autograd::CppNode<san::ops::(anonymous namespace)::Forward>". */
 const WRAPPING =
   /^autograd::engine::evaluate_function: |torch::autograd::CppNode<|\(anonymous namespace\)::|>$/g;
+
+/** Of a kernel's declaration its qualified name and template arguments: "void at::f<float>(Args)" is at::f<float>. */
+export function kernelName(declaration: string): string {
+  const name = declaration.replaceAll('(anonymous namespace)::', '').replace(/^(static )?void /, '');
+  let depth = 0;
+  for (const [i, letter] of [...name].entries()) {
+    if (letter === '<') depth++;
+    else if (letter === '>') depth--;
+    else if (letter === '(' && depth === 0) return name.slice(0, i).trimEnd();
+  }
+  return name;
+}
 
 export const operationName = (name: string): string => name.replace(WRAPPING, '');
 
@@ -56,7 +79,30 @@ export function summarise(profile: NativeProfile): ProfileSummary {
     );
     parts.add(names[part[i] as number] || NO_PART, time, scope);
   }
-  return { seconds, operations: operations.shares(seconds), parts: parts.shares(seconds) };
+  return {
+    seconds,
+    operations: operations.shares(seconds),
+    parts: parts.shares(seconds),
+    ...(profile.onDevice && { onDevice: summariseDevice(names, profile.onDevice) }),
+  };
+}
+
+function summariseDevice(
+  names: readonly string[],
+  { name, begin, end }: NonNullable<NativeProfile['onDevice']>,
+): DeviceSummary {
+  const kernels = new Sums();
+  let busy = 0;
+  let covered = begin[0] ?? 0;
+  // Streams run side by side: what two of them do at once counts once.
+  for (let i = 0; i < begin.length; i++) {
+    const [from, to] = [begin[i] as number, end[i] as number];
+    kernels.add(kernelName(names[name[i] as number] ?? ''), (to - from) / 1e6, true);
+    busy += Math.max(0, to - Math.max(from, covered)) / 1e6;
+    covered = Math.max(covered, to);
+  }
+  const seconds = (covered - (begin[0] ?? 0)) / 1e6;
+  return { seconds, busy, kernels: kernels.shares(seconds) };
 }
 
 class Sums {

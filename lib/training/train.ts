@@ -1,6 +1,7 @@
 import { configLayers } from '../config/layers.js';
 import type { PresetName } from '../config/presets.js';
 import type { ConfigInput } from '../config/schema.js';
+import { requireDevices } from '../device.js';
 import { followRun } from '../distributed/follow.js';
 import type { RankOptions } from '../distributed/ranks.js';
 import { Team } from '../distributed/team.js';
@@ -8,7 +9,8 @@ import { ConfigError } from '../errors.js';
 import type { FileLock } from '../file-lock.js';
 import { loadAddon } from '../native.js';
 import type { Profile } from '../profiling/profile.js';
-import { StepProfiler } from '../profiling/step-profiler.js';
+import { StepProfiler, WARM_UP } from '../profiling/step-profiler.js';
+import { stepsUntilCaptured } from './captured-steps.js';
 import { meanFlops, stepFlops } from './cost.js';
 import { type Log, logged } from './log.js';
 import { type LoopOptions, trainingLoop } from './loop.js';
@@ -162,8 +164,19 @@ async function* profiled(run: LoopOptions, control: TrainControl): ReturnType<ty
   const ticks = trainingLoop({ ...run, ...control });
   if (path === undefined) return yield* ticks;
   const { trainer, config } = run;
-  const flops = meanFlops(stepFlops(config), config);
-  const profiler = new StepProfiler({ addon: loadAddon(), path, flops, threads: config.threads, onProfile });
+  const addon = loadAddon();
+  const device = requireDevices(config, addon.info().cuda);
+  const profiler = new StepProfiler({
+    addon,
+    path,
+    flops: meanFlops(stepFlops(config), config),
+    threads: config.threads,
+    device,
+    precision: config.precision,
+    // A GPU's steps are worth looking at once they are captured.
+    ...(device !== 'cpu' && { warmUp: Math.max(WARM_UP, stepsUntilCaptured(config)) }),
+    onProfile,
+  });
   profiler.watch(trainer);
   for await (const tick of ticks) {
     yield* tick.type === 'end' ? await profiler.end() : profiler.notes();

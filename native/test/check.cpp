@@ -3,6 +3,10 @@
 #include <ATen/core/grad_mode.h>
 #include <torch/csrc/autograd/autograd.h>
 
+#include <algorithm>
+#include <chrono>
+#include <set>
+
 #include "memory/caching_allocator.h"
 
 namespace san::test {
@@ -105,47 +109,83 @@ void expect_gradients(const Function& f, const std::vector<at::Tensor>& inputs, 
 
 }  // namespace san::test
 
+namespace {
+
+struct Group {
+  const char* name;
+  void (*tests)();
+  bool runs = true;
+};
+
+/// What a group throws is a failure of its own; the others run all the same.
+void run_group(const Group& group) {
+  const auto begin = std::chrono::steady_clock::now();
+  try {
+    group.tests();
+  } catch (const std::exception& error) {
+    san::test::expect(false, std::string(group.name) + " threw: " + error.what());
+  }
+  const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - begin;
+  if (seconds.count() > 1) std::printf("%s: %.1f s\n", group.name, seconds.count());
+  std::fflush(stdout);
+}
+
+}  // namespace
+
 int main(int argc, char** argv) {
   using namespace san::test;
-  const std::string option = argc > 1 ? argv[1] : "";
-  if (argc > 2 || (argc == 2 && option != "--no-large")) {
-    std::fprintf(stderr, "usage: san_core_tests [--no-large]\n");
-    return 2;
+  bool no_large = false;
+  std::set<std::string> only;
+  for (int i = 1; i < argc; ++i) {
+    const std::string argument = argv[i];
+    if (argument == "--no-large") {
+      no_large = true;
+    } else if (argument.starts_with("-")) {
+      std::fprintf(stderr, "usage: san_core_tests [--no-large] [GROUP...]\n");
+      return 2;
+    } else {
+      only.insert(argument);
+    }
   }
   san::use_caching_allocator();
   at::manual_seed(1);
-  random_tests();
-  assignment_tests();
-  ado_gate_tests();
-  attention_tests();
-  feed_tests();
-  finite_tests();
-  full_memory_tests();
-  caching_allocator_tests();
+  const bool kernels = kernels_can_run(), large = kernels && !no_large;
+  const std::vector<Group> groups{
+      {"random", random_tests},
+      {"assignment", assignment_tests},
+      {"ado_gate", ado_gate_tests},
+      {"attention", attention_tests},
+      {"feed", feed_tests},
+      {"finite", finite_tests},
+      {"full_memory", full_memory_tests},
+      {"caching_allocator", caching_allocator_tests},
 #if !defined(SAN_NATIVE_CUDA)
-  cuda_emulation_tests();
+      {"cuda_emulation", cuda_emulation_tests},
 #endif
-  emit_tests();
-  norm_act_skip_tests();
-  parallel_tests();
-  if (kernels_can_run()) {
-    emit_cuda_tests();
-    feed_cuda_tests();
-    gates_cuda_tests();
-    norm_act_skip_cuda_tests();
-    random_cuda_tests();
-    shared_step_cuda_tests();
-    if (option == "--no-large")
-      std::printf("--no-large: the kernels' tests on tensors of more than 2^31 elements are skipped\n");
-    else
-      large_cuda_tests();
-  } else {
-    std::printf("no GPU: the kernels' tests are skipped\n");
-  }
-  rpa_gate_tests();
-  shared_step_tests();
-  steady_state_tests();
-  step_tests();
+      {"emit", emit_tests},
+      {"norm_act_skip", norm_act_skip_tests},
+      {"parallel", parallel_tests},
+      {"emit_cuda", emit_cuda_tests, kernels},
+      {"feed_cuda", feed_cuda_tests, kernels},
+      {"gates_cuda", gates_cuda_tests, kernels},
+      {"norm_act_skip_cuda", norm_act_skip_cuda_tests, kernels},
+      {"random_cuda", random_cuda_tests, kernels},
+      {"shared_step_cuda", shared_step_cuda_tests, kernels},
+      {"large_cuda", large_cuda_tests, large},
+      {"rpa_gate", rpa_gate_tests},
+      {"shared_step", shared_step_tests},
+      {"steady_state", steady_state_tests},
+      {"step", step_tests}};
+  for (const std::string& name : only)
+    if (std::none_of(groups.begin(), groups.end(), [&](const Group& group) { return name == group.name; })) {
+      std::fprintf(stderr, "there is no group %s of tests\n", name.c_str());
+      return 2;
+    }
+  for (const Group& group : groups)
+    if (group.runs && (only.empty() || only.contains(group.name))) run_group(group);
+  if (!kernels) std::printf("no GPU: the kernels' tests are skipped\n");
+  if (kernels && !large)
+    std::printf("--no-large: the kernels' tests on tensors of more than 2^31 elements are skipped\n");
   std::printf("%d expectations, %d failed\n", expectations, failed);
   return failed == 0 ? 0 : 1;
 }

@@ -1,5 +1,6 @@
 // The kernels of ado_gate, attention and rpa_gate against the references in float64.
 #include <ATen/OpMathType.h>
+#include <ATen/core/grad_mode.h>
 #include <torch/csrc/autograd/autograd.h>
 
 #include "check.h"

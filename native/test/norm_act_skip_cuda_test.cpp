@@ -1,6 +1,7 @@
 #include "ops/norm_act_skip/norm_act_skip_cuda.h"
 
 #include <ATen/OpMathType.h>
+#include <ATen/core/grad_mode.h>
 #include <torch/csrc/autograd/autograd.h>
 
 #include "check.h"

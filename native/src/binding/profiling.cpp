@@ -15,10 +15,24 @@ namespace {
 using profiling::Profile;
 
 /// One number of each event as a typed array.
-template <typename Array, typename F>
-Array column(Napi::Env env, const Profile& profile, const F& value) {
-  Array out = Array::New(env, profile.events.size());
-  for (size_t i = 0; i < profile.events.size(); ++i) out[i] = value(profile.events[i]);
+template <typename Array, typename Event, typename F>
+Array column(Napi::Env env, const std::vector<Event>& events, const F& value) {
+  Array out = Array::New(env, events.size());
+  for (size_t i = 0; i < events.size(); ++i) out[i] = value(events[i]);
+  return out;
+}
+
+double microseconds(int64_t ns) { return static_cast<double>(ns) / 1e3; }
+
+/// name, begin and end of events, and what else they have.
+template <typename Event>
+Napi::Object columns(Napi::Env env, const std::vector<Event>& events) {
+  Napi::Object out = Napi::Object::New(env);
+  out.Set("name", column<Napi::Uint32Array>(env, events, [](const Event& e) { return e.name; }));
+  out.Set("begin",
+          column<Napi::Float64Array>(env, events, [](const Event& e) { return microseconds(e.begin); }));
+  out.Set("end",
+          column<Napi::Float64Array>(env, events, [](const Event& e) { return microseconds(e.end); }));
   return out;
 }
 
@@ -26,15 +40,18 @@ Napi::Value profile_of(Napi::Env env, const Profile& profile) {
   using Event = Profile::Event;
   Napi::Array names = Napi::Array::New(env, profile.names.size());
   for (size_t i = 0; i < profile.names.size(); ++i) names.Set(static_cast<uint32_t>(i), profile.names[i]);
-  const auto micro = [](int64_t ns) { return static_cast<double>(ns) / 1e3; };
-  Napi::Object out = Napi::Object::New(env);
+  Napi::Object out = columns(env, profile.events);
   out.Set("names", names);
-  out.Set("name", column<Napi::Uint32Array>(env, profile, [](const Event& e) { return e.name; }));
-  out.Set("part", column<Napi::Uint32Array>(env, profile, [](const Event& e) { return e.part; }));
+  out.Set("part", column<Napi::Uint32Array>(env, profile.events, [](const Event& e) { return e.part; }));
   out.Set("isScope",
-          column<Napi::Uint8Array>(env, profile, [](const Event& e) { return e.is_scope ? 1 : 0; }));
-  out.Set("begin", column<Napi::Float64Array>(env, profile, [&](const Event& e) { return micro(e.begin); }));
-  out.Set("end", column<Napi::Float64Array>(env, profile, [&](const Event& e) { return micro(e.end); }));
+          column<Napi::Uint8Array>(env, profile.events, [](const Event& e) { return e.is_scope ? 1 : 0; }));
+  if (profile.has_device) {
+    Napi::Object on_device = columns(env, profile.on_device);
+    on_device.Set("stream", column<Napi::Uint32Array>(env, profile.on_device, [](const auto& e) {
+                    return e.stream;
+                  }));
+    out.Set("onDevice", on_device);
+  }
   out.Set("dropped", static_cast<double>(profile.dropped));
   return out;
 }

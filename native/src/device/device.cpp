@@ -75,6 +75,8 @@ c10::Device open_device(const std::string& name) {
   if (index >= status.devices.size())
     throw refuse("there are " + std::to_string(status.devices.size()) + " devices, cuda:0 and on");
   const c10::Device device(c10::kCUDA, static_cast<c10::DeviceIndex>(index));
+  // What LibTorch would do at the first tensor there: statistics of memory may be asked for before.
+  at::globalContext().lazyInitDevice(c10::DeviceType::CUDA);
   const c10::cuda::CUDAGuard guard(device);
   if (const std::string fault = device::probe(); !fault.empty()) {
     const CudaDevice& found = status.devices[index];

@@ -8,6 +8,10 @@
 #include <unordered_map>
 #include <utility>
 
+#ifdef SAN_NATIVE_CUDA
+#include "profiling/device_events.h"
+#endif
+
 namespace san::profiling {
 namespace {
 
@@ -64,6 +68,22 @@ class Recorder {
     parts_.pop_back();
   }
 
+#ifdef SAN_NATIVE_CUDA
+  void begin_device() {
+    profile_.has_device = start_device_events();
+    device_began_ = now() - began_;
+  }
+
+  void end_device() {
+    if (!profile_.has_device) return;
+    for (const DeviceEvent& event : stop_device_events()) {
+      const uint32_t name = name_of(event.name);
+      profile_.on_device.push_back({name, static_cast<uint32_t>(event.stream), event.begin + device_began_,
+                                    event.end + device_began_});
+    }
+  }
+#endif
+
   Profile take() { return std::move(profile_); }
 
  private:
@@ -88,6 +108,9 @@ class Recorder {
 
   const uint64_t first_sequence_;
   const int64_t began_;
+#ifdef SAN_NATIVE_CUDA
+  int64_t device_began_ = 0;
+#endif
   Profile profile_;
   std::unordered_map<std::string, uint32_t> ids_;
   /// Innermost last.
@@ -113,6 +136,9 @@ void on_end(const at::RecordFunction&, at::ObserverContext* context) {
 void start() {
   if (recorder) return;
   recorder = std::make_unique<Recorder>();
+#ifdef SAN_NATIVE_CUDA
+  recorder->begin_device();
+#endif
   handle =
       at::addThreadLocalCallback(at::RecordFunctionCallback(on_begin, on_end)
                                      .scopes({at::RecordScope::FUNCTION, at::RecordScope::BACKWARD_FUNCTION,
@@ -122,6 +148,9 @@ void start() {
 Profile stop() {
   if (!recorder) return {};
   at::removeCallback(handle);
+#ifdef SAN_NATIVE_CUDA
+  recorder->end_device();
+#endif
   Profile profile = recorder->take();
   recorder.reset();
   return profile;

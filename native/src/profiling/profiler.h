@@ -1,4 +1,4 @@
-// Records when each operation of a thread began and ended.
+// Records when each operation of a thread began and ended, and what ran on GPUs meanwhile.
 #pragma once
 
 #include <cstdint>
@@ -20,6 +20,14 @@ struct Profile {
   std::vector<Event> events;
   /// Events that were not kept, for there were too many.
   int64_t dropped = 0;
+  /// A kernel or a copy on a GPU, in the order of beginning.
+  struct DeviceEvent {
+    uint32_t name, stream;
+    int64_t begin, end;
+  };
+  /// Whether GPUs were recorded: in a build with CUDA code, where one is used.
+  bool has_device = false;
+  std::vector<DeviceEvent> on_device;
 };
 
 /// Begins to record the calling thread. Does nothing when that is under way.

@@ -16,7 +16,7 @@ afterEach(() => rm(folder, { recursive: true, force: true }));
 const losses = { lgd: 0, lgi: 0, lrz: 0, lrx: 0, llz: 0, gp: 0 };
 
 /** A trainer that notes its calls among those of the addon; `limit` interrupts it after so many steps. */
-function setUp(path: string, limit = Number.POSITIVE_INFINITY) {
+function setUp(path: string, limit = Number.POSITIVE_INFINITY, warmUp = 3) {
   const calls: (string | number)[] = [];
   const rates: number[] = [];
   const profiles: Profile[] = [];
@@ -49,7 +49,16 @@ function setUp(path: string, limit = Number.POSITIVE_INFINITY) {
     measurePeak: async () => ({ matmul: 4e9, convolution: 2e9, copy: 8e9 }),
   };
   const onProfile = (profile: Profile) => profiles.push(profile);
-  const profiler = new StepProfiler({ addon, path, flops: 1e8, threads: 1, onProfile });
+  const profiler = new StepProfiler({
+    addon,
+    path,
+    flops: 1e8,
+    threads: 1,
+    device: 'cpu',
+    precision: 'fp32',
+    warmUp,
+    onProfile,
+  });
   profiler.watch(trainer);
   return { trainer, profiler, calls, rates, profiles };
 }
@@ -82,6 +91,14 @@ test('records steps 4 to 13, whatever the chunks, and changes nothing else', asy
     args: { part: 'generator.m0' },
   });
   expect(trace.otherData.what).toBe('steps 4 to 13');
+});
+
+test('begins after the steps that a GPU needs to be ready', async () => {
+  const path = join(folder, 'trace.json');
+  const { trainer, calls, profiles } = setUp(path, 40, 13);
+  await trainer.run({ steps: 40 });
+  expect(calls).toEqual([13, 'start', 10, 'stop', 17]);
+  expect(profiles[0]?.what).toBe('steps 14 to 23');
 });
 
 test('a run that is too short says so and leaves no file', async () => {

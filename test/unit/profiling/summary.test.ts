@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { NativeProfile } from '../../../lib/native.js';
-import { summarise } from '../../../lib/profiling/summary.js';
+import { kernelName, summarise } from '../../../lib/profiling/summary.js';
 import { recorded } from './support.js';
 
 describe('summarise', () => {
@@ -45,8 +45,42 @@ describe('summarise', () => {
     expect(operations.find(({ name }) => name === 'between operations')?.seconds).toBeCloseTo(20e-6);
   });
 
+  test('sums up a GPU by kernel; what two streams do at once counts once as time', () => {
+    const { onDevice, seconds } = summarise(
+      recorded(
+        [['conv', '', 0, 30]],
+        [
+          ['void norm<float, 4>(Norm<float>)', 7, 10, 40],
+          ['Memcpy HtoD', 8, 20, 50],
+          ['void norm<float, 4>(Norm<float>)', 7, 80, 110],
+        ],
+      ),
+    );
+    expect(seconds).toBeCloseTo(30e-6);
+    expect(onDevice?.seconds).toBeCloseTo(100e-6);
+    expect(onDevice?.busy).toBeCloseTo(70e-6);
+    expect(
+      onDevice?.kernels.map(({ name, calls, share }) => [name, calls, Number(share.toFixed(3))]),
+    ).toEqual([
+      ['norm<float, 4>', 2, 0.6],
+      ['Memcpy HtoD', 1, 0.3],
+    ]);
+  });
+
   test('of nothing there is nothing', () => {
     const empty: NativeProfile = recorded([]);
     expect(summarise(empty)).toEqual({ seconds: 0, operations: [], parts: [] });
   });
+});
+
+test.each([
+  [
+    'void at::native::f<at::Sum<float, 4>, (int)2>(int, at::Sum<float, 4>)',
+    'at::native::f<at::Sum<float, 4>, (int)2>',
+  ],
+  ['void (anonymous namespace)::g(float*)', 'g'],
+  ['Memcpy HtoD (Pageable -> Device)', 'Memcpy HtoD'],
+  ['sm90_xmma_fprop_nhwc_tilesize128x128x64', 'sm90_xmma_fprop_nhwc_tilesize128x128x64'],
+])("a kernel's name: %s", (declaration, name) => {
+  expect(kernelName(declaration)).toBe(name);
 });
