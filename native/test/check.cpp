@@ -150,32 +150,22 @@ int main(int argc, char** argv) {
   san::use_caching_allocator();
   at::manual_seed(1);
   const bool kernels = kernels_can_run(), large = kernels && !no_large;
-  const std::vector<Group> groups{
-      {"random", random_tests},
-      {"assignment", assignment_tests},
-      {"ado_gate", ado_gate_tests},
-      {"attention", attention_tests},
-      {"feed", feed_tests},
-      {"finite", finite_tests},
-      {"full_memory", full_memory_tests},
-      {"caching_allocator", caching_allocator_tests},
+  const std::vector<Group> groups {
+    {"random", random_tests}, {"assignment", assignment_tests}, {"ado_gate", ado_gate_tests},
+        {"attention", attention_tests}, {"feed", feed_tests}, {"finite", finite_tests},
+        {"full_memory", full_memory_tests}, {"caching_allocator", caching_allocator_tests},
 #if !defined(SAN_NATIVE_CUDA)
-      {"cuda_emulation", cuda_emulation_tests},
+        {"cuda_emulation", cuda_emulation_tests},
 #endif
-      {"emit", emit_tests},
-      {"norm_act_skip", norm_act_skip_tests},
-      {"parallel", parallel_tests},
-      {"emit_cuda", emit_cuda_tests, kernels},
-      {"feed_cuda", feed_cuda_tests, kernels},
-      {"gates_cuda", gates_cuda_tests, kernels},
-      {"norm_act_skip_cuda", norm_act_skip_cuda_tests, kernels},
-      {"random_cuda", random_cuda_tests, kernels},
-      {"shared_step_cuda", shared_step_cuda_tests, kernels},
-      {"large_cuda", large_cuda_tests, large},
-      {"rpa_gate", rpa_gate_tests},
-      {"shared_step", shared_step_tests},
-      {"steady_state", steady_state_tests},
-      {"step", step_tests}};
+        {"emit", emit_tests}, {"norm_act_skip", norm_act_skip_tests}, {"parallel", parallel_tests},
+        {"emit_cuda", emit_cuda_tests, kernels}, {"feed_cuda", feed_cuda_tests, kernels},
+        {"gates_cuda", gates_cuda_tests, kernels}, {"norm_act_skip_cuda", norm_act_skip_cuda_tests, kernels},
+        {"random_cuda", random_cuda_tests, kernels}, {"shared_step_cuda", shared_step_cuda_tests, kernels},
+        {"large_cuda", large_cuda_tests, large}, {"rpa_gate", rpa_gate_tests},
+        {"shared_step", shared_step_tests}, {"steady_state", steady_state_tests}, {
+      "step", step_tests
+    }
+  };
   for (const std::string& name : only)
     if (std::none_of(groups.begin(), groups.end(), [&](const Group& group) { return name == group.name; })) {
       std::fprintf(stderr, "there is no group %s of tests\n", name.c_str());

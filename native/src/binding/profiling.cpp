@@ -31,8 +31,7 @@ Napi::Object columns(Napi::Env env, const std::vector<Event>& events) {
   out.Set("name", column<Napi::Uint32Array>(env, events, [](const Event& e) { return e.name; }));
   out.Set("begin",
           column<Napi::Float64Array>(env, events, [](const Event& e) { return microseconds(e.begin); }));
-  out.Set("end",
-          column<Napi::Float64Array>(env, events, [](const Event& e) { return microseconds(e.end); }));
+  out.Set("end", column<Napi::Float64Array>(env, events, [](const Event& e) { return microseconds(e.end); }));
   return out;
 }
 
@@ -47,9 +46,8 @@ Napi::Value profile_of(Napi::Env env, const Profile& profile) {
           column<Napi::Uint8Array>(env, profile.events, [](const Event& e) { return e.is_scope ? 1 : 0; }));
   if (profile.has_device) {
     Napi::Object on_device = columns(env, profile.on_device);
-    on_device.Set("stream", column<Napi::Uint32Array>(env, profile.on_device, [](const auto& e) {
-                    return e.stream;
-                  }));
+    on_device.Set("stream",
+                  column<Napi::Uint32Array>(env, profile.on_device, [](const auto& e) { return e.stream; }));
     out.Set("onDevice", on_device);
   }
   out.Set("dropped", static_cast<double>(profile.dropped));

@@ -55,8 +55,8 @@ std::vector<DeviceEvent> stop_device_events() {
   for (const kineto::KinetoEvent& event : result->events()) {
     if (event.deviceType() != c10::DeviceType::CUDA) continue;
     const auto begin = static_cast<int64_t>(event.startNs()) - began;
-    events.push_back({event.name(), event.deviceResourceId(), begin,
-                      begin + static_cast<int64_t>(event.durationNs())});
+    events.push_back(
+        {event.name(), event.deviceResourceId(), begin, begin + static_cast<int64_t>(event.durationNs())});
   }
   std::stable_sort(events.begin(), events.end(),
                    [](const DeviceEvent& a, const DeviceEvent& b) { return a.begin < b.begin; });

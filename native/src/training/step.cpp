@@ -95,6 +95,19 @@ Tensor combined(const Tensor& a, double scale, const Tensor& b) {
   return at::add(a, b, scale);
 }
 
+/// Those that are there, times a scalar tensor.
+Gradients times(Gradients gradients, const Tensor& factor) {
+  Gradients defined;
+  for (const Tensor& gradient : gradients)
+    if (gradient.defined()) defined.push_back(gradient);
+  if (defined.empty()) return gradients;
+  const Gradients scaled = at::_foreach_mul(defined, factor.to(defined[0].scalar_type()));
+  auto next = scaled.begin();
+  for (Tensor& gradient : gradients)
+    if (gradient.defined()) gradient = *next++;
+  return gradients;
+}
+
 void fill_missing(Gradients& gradients, const Gradients& leaves) {
   for (size_t i = 0; i < gradients.size(); ++i)
     if (!gradients[i].defined()) gradients[i] = at::zeros_like(leaves[i]);
@@ -141,12 +154,26 @@ FakeShare fake_share(const LossConfig& loss, const Tensor& lgd, bool deferred) {
   return share;
 }
 
-/// R's gradient with its part through R(G(Z)).
-Tensor joined(const Tensor& gradient, const FakeShare& share, const Tensor& from_fake) {
+/// R's gradients with their parts through R(G(Z)).
+Gradients joined(Gradients gradients, const FakeShare& share, Gradients from_fake) {
   // In a pass of its own the weight is in the gradient already.
-  if (!from_fake.defined() || !share.proportional || !share.strength.defined())
-    return combined(gradient, share.factor, from_fake);
-  return combined(gradient, share.factor, from_fake * share.strength.to(from_fake.scalar_type()));
+  if (share.proportional && share.strength.defined()) from_fake = times(from_fake, share.strength);
+  // Those that both have in lists: on a GPU some launches in place of two a parameter.
+  std::vector<size_t> places;
+  Gradients a, b;
+  for (size_t i = 0; i < gradients.size(); ++i) {
+    if (gradients[i].defined() && from_fake[i].defined()) {
+      places.push_back(i);
+      a.push_back(gradients[i]);
+      b.push_back(from_fake[i]);
+    } else {
+      gradients[i] = combined(gradients[i], share.factor, from_fake[i]);
+    }
+  }
+  if (places.empty()) return gradients;
+  const Gradients sums = at::_foreach_add(a, b, share.factor);
+  for (size_t k = 0; k < places.size(); ++k) gradients[places[k]] = sums[k];
+  return gradients;
 }
 
 /// The losses of some rows, as scalars whose gradients sum up to those of the whole batch.
@@ -246,11 +273,7 @@ StepResult step_alone(const ModelConfig& model, const LossConfig& loss, const Ne
   StepResult result;
   result.wishes = in.wishes;
   result.generator_gradients = std::move(gradients.g);
-  result.reverser_gradients = std::move(gradients.r_real);
-  for (size_t i = 0; i < gradients.r_fake.size(); ++i) {
-    Tensor& gradient = result.reverser_gradients[i];
-    gradient = joined(gradient, terms.fake, gradients.r_fake[i]);
-  }
+  result.reverser_gradients = joined(std::move(gradients.r_real), terms.fake, std::move(gradients.r_fake));
   fill_missing(result.generator_gradients, nets.g.tensors);
   fill_missing(result.reverser_gradients, nets.r_real.tensors);
   if (in.nan_gradient) result.generator_gradients[0].fill_(kNaN);

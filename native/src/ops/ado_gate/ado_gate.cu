@@ -24,7 +24,7 @@ void launch_ado_gate_backward(const AdoGateBackward<T, A>& p, cudaStream_t strea
     launch(ado_gate_backward_kernel<T, A, V>, sample_grid(rows, blocks, p.channels, 1), kBlock, stream, p,
            rows.lanes);
   });
-  finish_sums(FinishSums<A>{p.partial, p.sums, blocks, p.channels, 1, 1.0}, stream);
+  finish_sums(FinishSums<A>{p.partial, p.sums, blocks, p.channels}, stream);
 }
 
 #define SAN_INSTANTIATE(T, A)                                                             \

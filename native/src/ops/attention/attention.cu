@@ -4,9 +4,9 @@ namespace san::ops::cuda {
 namespace {
 
 template <typename A>
-void launch_outer_sums(const OuterSums<A>& p, cudaStream_t stream) {
-  launch(outer_sums_kernel<A>, static_cast<unsigned>((p.rows * p.columns + kBlock - 1) / kBlock), kBlock,
-         stream, p);
+void launch_outer_sums(const OuterSums<A>& first, const OuterSums<A>& second, cudaStream_t stream) {
+  const auto blocks = static_cast<unsigned>((first.rows * first.columns + kBlock - 1) / kBlock);
+  launch(outer_sums_kernel<A>, dim3(blocks, 2), kBlock, stream, first, second);
 }
 
 template <typename T>
@@ -33,10 +33,8 @@ void launch_attention_forward(const AttentionForward<T, A>& p, cudaStream_t stre
   const AttentionSize& n = p.size;
   const auto blocks = static_cast<unsigned>(attention_blocks<T>(n));
   column_sums<T>({p.x, nullptr, p.partial, n.pixels, n.channels, n.samples}, blocks, stream);
-  finish_sums(FinishSums<A>{p.partial, p.gate.mean, blocks, n.channels, n.samples,
-                            1.0 / static_cast<double>(n.pixels)},
-              stream);
-  launch(attention_gate_kernel<A>, static_cast<unsigned>(n.samples), kBlock, stream, p.gate, n);
+  launch(attention_gate_kernel<A>, static_cast<unsigned>(n.samples), kBlock, stream,
+         BlockSums<A>{p.partial, blocks}, p.gate, n);
   launch_scale_pixels<T>({p.x, p.gate.scale, nullptr, p.y, n.samples, n.pixels, n.channels}, blocks, stream);
 }
 
@@ -45,14 +43,13 @@ void launch_attention_backward(const AttentionBackward<T, A>& p, cudaStream_t st
   const AttentionSize& n = p.size;
   const auto blocks = static_cast<unsigned>(attention_blocks<T>(n));
   column_sums<T>({p.x, p.g, p.partial, n.pixels, n.channels, n.samples}, blocks, stream);
-  finish_sums(FinishSums<A>{p.partial, p.d_scale, blocks, n.channels, n.samples, 1.0}, stream);
-  launch(attention_gate_gradient_kernel<T, A>, static_cast<unsigned>(n.samples), kBlock, stream, p);
+  launch(attention_gate_gradient_kernel<T, A>, static_cast<unsigned>(n.samples), kBlock, stream,
+         BlockSums<A>{p.partial, blocks}, p);
   launch_scale_pixels<T>({p.g, p.gate.scale, p.d_mean, p.dx, n.samples, n.pixels, n.channels}, blocks,
                          stream);
   launch_outer_sums<A>(
-      {p.d_logits, p.gate.hidden, p.d_excite, p.d_excite_bias, n.samples, n.channels, n.hidden}, stream);
-  launch_outer_sums<A>({p.d_pre, p.gate.mean, p.d_squeeze, p.d_squeeze_bias, n.samples, n.hidden, n.channels},
-                       stream);
+      {p.d_logits, p.gate.hidden, p.d_excite, p.d_excite_bias, n.samples, n.channels, n.hidden},
+      {p.d_pre, p.gate.mean, p.d_squeeze, p.d_squeeze_bias, n.samples, n.hidden, n.channels}, stream);
 }
 
 #define SAN_INSTANTIATE(T, A)                                                                \

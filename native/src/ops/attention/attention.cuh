@@ -20,13 +20,28 @@ SAN_DEVICE A dot_in_warp(const A* row, const A* x, int64_t n) {
   return sum_over_lanes(sum, kWarp);
 }
 
-/// From the means to the scales, a block a sample and a warp a row of each matrix.
+/// Of this block's sample: out[c] = scale * the sum over blocks of what they left in partial (blocks,
+/// channels). Visible to the block after a barrier.
 template <typename A>
-__global__ void __launch_bounds__(kBlock) attention_gate_kernel(AttentionGate<A> p, AttentionSize n) {
+SAN_DEVICE void join_partial(const BlockSums<A>& p, int64_t channels, A* out, double scale) {
+  const A* own = p.partial + blockIdx.x * p.blocks * channels;
+  for (int64_t c = threadIdx.x; c < channels; c += kBlock) {
+    double sum = 0;
+    for (int64_t block = 0; block < p.blocks; ++block) sum += own[block * channels + c];
+    out[c] = static_cast<A>(sum * scale);
+  }
+}
+
+/// From the blocks' sums to the means and the scales, a block a sample and a warp a row of each matrix.
+template <typename A>
+__global__ void __launch_bounds__(kBlock)
+    attention_gate_kernel(BlockSums<A> sums, AttentionGate<A> p, AttentionSize n) {
   const unsigned lane = threadIdx.x % kWarp, warp = threadIdx.x / kWarp, warps = kBlock / kWarp;
   const int64_t sample = blockIdx.x;
-  const A* mean = p.mean + sample * n.channels;
+  A* mean = p.mean + sample * n.channels;
   A* hidden = p.hidden + sample * n.hidden;
+  join_partial(sums, n.channels, mean, 1.0 / static_cast<double>(n.pixels));
+  __syncthreads();
   for (int64_t j = warp; j < n.hidden; j += warps) {
     const A pre = dot_in_warp(p.squeeze + j * n.channels, mean, n.channels) + p.squeeze_bias[j];
     if (lane != 0) continue;
@@ -40,18 +55,21 @@ __global__ void __launch_bounds__(kBlock) attention_gate_kernel(AttentionGate<A>
   }
 }
 
-/// From d scale to d logits, d pre and d mean, a block a sample.
+/// From the blocks' sums to d scale, and on to d logits, d pre and d mean, a block a sample.
 template <typename T, typename A>
-__global__ void __launch_bounds__(kBlock) attention_gate_gradient_kernel(AttentionBackward<T, A> p) {
+__global__ void __launch_bounds__(kBlock)
+    attention_gate_gradient_kernel(BlockSums<A> sums, AttentionBackward<T, A> p) {
   constexpr unsigned kWarps = kBlock / kWarp;
   SAN_SHARED(A, shared, kBlock);
   const unsigned lane = threadIdx.x % kWarp, warp = threadIdx.x / kWarp;
   const AttentionSize n = p.size;
   const int64_t sample = blockIdx.x;
   A *d_logits = p.d_logits + sample * n.channels, *d_pre = p.d_pre + sample * n.hidden;
+  join_partial(sums, n.channels, d_logits, 1.0);
+  // Each thread goes on with the channels that it has joined.
   for (int64_t c = threadIdx.x; c < n.channels; c += kBlock) {
     const A s = p.gate.scale[sample * n.channels + c];
-    d_logits[c] = p.d_scale[sample * n.channels + c] * s * (A(1) - s);
+    d_logits[c] *= s * (A(1) - s);
   }
   __syncthreads();
   // Columns of excite: a lane a column, the rows shared out among the warps.
@@ -85,8 +103,10 @@ struct OuterSums {
   int64_t samples, rows, columns;
 };
 
+/// blockIdx.y chooses between two that have as many elements.
 template <typename A>
-__global__ void __launch_bounds__(kBlock) outer_sums_kernel(OuterSums<A> p) {
+__global__ void __launch_bounds__(kBlock) outer_sums_kernel(OuterSums<A> first, OuterSums<A> second) {
+  const OuterSums<A>& p = blockIdx.y == 0 ? first : second;
   const int64_t at = int64_t{blockIdx.x} * kBlock + threadIdx.x;
   if (at >= p.rows * p.columns) return;
   const int64_t row = at / p.columns, column = at - row * p.columns;

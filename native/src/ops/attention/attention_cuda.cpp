@@ -62,17 +62,17 @@ AttentionGradient attention_gradient(const Tensor& any_g, const Tensor& any_x,
   const AttentionGradient out{empty_channels_last(x), at::empty({n.hidden, n.channels}, small),
                               at::empty({n.hidden}, small), at::empty({n.channels, n.hidden}, small),
                               at::empty({n.channels}, small)};
-  const Tensor d_pre = at::empty({n.samples, n.hidden}, small), d_scale = at::empty_like(forward.scale),
-               d_logits = at::empty_like(forward.scale), d_mean = at::empty_like(forward.scale);
+  const Tensor d_pre = at::empty({n.samples, n.hidden}, small), d_logits = at::empty_like(forward.scale),
+               d_mean = at::empty_like(forward.scale);
   AT_DISPATCH_FLOATING_TYPES_AND(at::kBFloat16, x.scalar_type(), "attention_gradient", [&] {
     using A = at::opmath_type<scalar_t>;
     using T = Element<scalar_t>;
     const Tensor partial = at::empty({n.samples, attention_blocks<T>(n), n.channels}, small);
     launch_attention_backward<T, A>(
         {input<scalar_t>(g), input<scalar_t>(x), output<scalar_t>(out.dx), output<A>(partial),
-         output<A>(d_scale), output<A>(d_logits), output<A>(d_pre), output<A>(d_mean),
-         output<A>(out.d_squeeze), output<A>(out.d_squeeze_bias), output<A>(out.d_excite),
-         output<A>(out.d_excite_bias), gate<A>(p, forward), n},
+         output<A>(d_logits), output<A>(d_pre), output<A>(d_mean), output<A>(out.d_squeeze),
+         output<A>(out.d_squeeze_bias), output<A>(out.d_excite), output<A>(out.d_excite_bias),
+         gate<A>(p, forward), n},
         device.stream());
   });
   return out;

@@ -1,8 +1,8 @@
 // The kernels' parameters and launches; params.h has formulas and gradients.
 //
 // Memory traffic per element: forward reads x twice, the second time from L2 where it fits, and writes y;
-// backward reads g and x, then g again, and writes dx. The two small matrices between are one launch, a block
-// a sample.
+// backward reads g and x, then g again, and writes dx. What is between, the blocks' sums and the two small
+// matrices, is one launch, a block a sample; backward has one more, for the matrices' gradients.
 #pragma once
 
 #include "ops/attention/params.h"
@@ -28,13 +28,20 @@ struct AttentionForward {
   AttentionSize size;
 };
 
-/// d_scale, d_logits (of excite) and d_mean, which is divided by the pixels, (samples, channels); d_pre
+/// What each block of attention_blocks() left: partial (samples, blocks, channels).
+template <typename A>
+struct BlockSums {
+  const A* partial;
+  int64_t blocks;
+};
+
+/// d_logits (of excite) and d_mean, which is divided by the pixels, (samples, channels); d_pre
 /// (samples, hidden); the other gradients as what they belong to.
 template <typename T, typename A>
 struct AttentionBackward {
   const T *g, *x;
   T* dx;
-  A *partial, *d_scale, *d_logits, *d_pre, *d_mean;
+  A *partial, *d_logits, *d_pre, *d_mean;
   A *d_squeeze, *d_squeeze_bias, *d_excite, *d_excite_bias;
   AttentionGate<A> gate;
   AttentionSize size;

@@ -166,13 +166,12 @@ void column_sums(const ColumnSums<T>& p, unsigned blocks, cudaStream_t stream) {
   });
 }
 
-/// out (samples, channels) = scale * the sums over `parts` of partial (samples, parts, channels).
+/// out (channels) = the sums over `parts` of partial (parts, channels).
 template <typename A>
 struct FinishSums {
   const A* partial;
   A* out;
-  int64_t parts, channels, samples;
-  double scale;
+  int64_t parts, channels;
 };
 
 template <typename A>
@@ -181,26 +180,19 @@ __global__ void finish_sums_kernel(FinishSums<A> p) {
   SAN_SHARED(double, shared, kBlock);
   const unsigned lane = threadIdx.x % kWarp, slice = threadIdx.x / kWarp;
   const int64_t channel = int64_t{blockIdx.x} * kWarp + lane;
-  for (int64_t sample = blockIdx.y; sample < p.samples; sample += gridDim.y) {
-    double sum = 0;
-    if (channel < p.channels)
-      for (int64_t part = slice; part < p.parts; part += kSlices)
-        sum += p.partial[(sample * p.parts + part) * p.channels + channel];
-    shared[threadIdx.x] = sum;
-    __syncthreads();
-    if (slice == 0 && channel < p.channels) {
-      for (unsigned s = 1; s < kSlices; ++s) sum += shared[s * kWarp + lane];
-      p.out[sample * p.channels + channel] = static_cast<A>(sum * p.scale);
-    }
-    __syncthreads();
-  }
+  double sum = 0;
+  if (channel < p.channels)
+    for (int64_t part = slice; part < p.parts; part += kSlices) sum += p.partial[part * p.channels + channel];
+  shared[threadIdx.x] = sum;
+  __syncthreads();
+  if (slice != 0 || channel >= p.channels) return;
+  for (unsigned s = 1; s < kSlices; ++s) sum += shared[s * kWarp + lane];
+  p.out[channel] = static_cast<A>(sum);
 }
 
 template <typename A>
 void finish_sums(const FinishSums<A>& p, cudaStream_t stream) {
-  const auto groups = static_cast<unsigned>((p.channels + kWarp - 1) / kWarp);
-  launch(finish_sums_kernel<A>, dim3(groups, static_cast<unsigned>(std::min<int64_t>(p.samples, 65535))),
-         kBlock, stream, p);
+  launch(finish_sums_kernel<A>, static_cast<unsigned>((p.channels + kWarp - 1) / kWarp), kBlock, stream, p);
 }
 
 }  // namespace san::ops::cuda

@@ -24,7 +24,7 @@ void launch_norm_act_backward(const NormActBackward<T, A>& p, cudaStream_t strea
     if (p.partial != nullptr && N == 0)
       column_sums<T>({p.dx, nullptr, p.partial, p.pixels, p.channels, 1}, blocks, stream);
   });
-  if (p.partial != nullptr) finish_sums(FinishSums<A>{p.partial, p.sums, blocks, p.channels, 1, 1.0}, stream);
+  if (p.partial != nullptr) finish_sums(FinishSums<A>{p.partial, p.sums, blocks, p.channels}, stream);
 }
 
 template <typename T>
