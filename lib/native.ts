@@ -99,6 +99,8 @@ export interface LossOptions {
 export interface OptimizerOptions {
   learningRate: number;
   weightDecay: number;
+  /** Holds kernels of stride 2 to those that draw no checkerboards. Default false. */
+  checkerboardFree?: boolean;
   /** Share of the generator's update in a shared kernel, 0 to 1. */
   lambda: number;
   /** Decay of the generator's moving average per step, 0 to 1 exclusive. */

@@ -28,7 +28,7 @@ build() {
 tests() {
   local status=0
   "$core" ado_gate attention emit norm_act_skip rpa_gate shared_step emit_cuda feed_cuda gates_cuda norm_act_skip_cuda \
-    random_cuda shared_step_cuda >"$out/core.log" 2>&1 &
+    polyphase_cuda random_cuda shared_step_cuda >"$out/core.log" 2>&1 &
   node dist/test/gpu/device.js || status=$?
   wait $! || status=$?
   tail -n 40 "$out/core.log"

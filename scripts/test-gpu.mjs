@@ -10,7 +10,7 @@ import { Failure, run, runMain } from './run.mjs';
 const OPTIONS = ['--prepared', '--sanitize'];
 const TOOLS = ['memcheck', 'racecheck', 'synccheck'];
 /** Groups of native/test that launch kernels. */
-const KERNELS = ['emit', 'feed', 'gates', 'norm_act_skip', 'random', 'shared_step'].map(
+const KERNELS = ['emit', 'feed', 'gates', 'norm_act_skip', 'polyphase', 'random', 'shared_step'].map(
   (name) => `${name}_cuda`,
 );
 

@@ -140,6 +140,15 @@ def parameters_of(tensors, net):
     return {name: t.clone() for name, t in tensors.items() if name.startswith(("kernel.", net + "."))}
 
 
+def polyphase_projection():
+    """(9, 9): from the taps of a 3x3 kernel of stride 2 to the nearest whose polyphase components sum to the same."""
+    groups = torch.tensor([[0, 0, 0, 0, 1, 0, 0, 0, 0], [0, 0, 0, 1, 0, 1, 0, 0, 0],
+                           [0, 1, 0, 0, 0, 0, 0, 1, 0], [1, 0, 1, 0, 0, 0, 1, 0, 1]], dtype=torch.float32)
+    shares = groups / groups.sum(1, keepdim=True)
+    mean = shares.sum(0) * 4 / 9
+    return torch.eye(9) - (groups - mean).T @ shares
+
+
 def quantiles(batch, device="cpu"):
     """Of the normal distribution at (k - 1/2) / batch, k = 1 ... batch."""
     return torch.special.ndtri((torch.arange(batch, device=device) + 0.5) / batch)[:, None]

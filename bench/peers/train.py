@@ -29,6 +29,10 @@ class Trainer:
         shared = [name for name in self.generator if name.startswith("kernel.")]
         self.kernels_g = [self.generator[name].detach() for name in shared]
         self.kernels_r = [self.reverser[name].detach() for name in shared]
+        # Held to what draws no checkerboards, as the setting asks; the moving average follows them.
+        doubling = [f"kernel.m{m}.b0" for m, s in enumerate(config["strides"]) if s == 2 and config["checkerboardFree"]]
+        self.doubling = [self.generator[name].detach() for name in doubling]
+        self.projection = san.polyphase_projection().to(self.device)
         trained = [*self.generator.items(), *self.reverser.items()]
         self.optimizer = torch.optim.AdamW(
             [
@@ -115,6 +119,8 @@ class Trainer:
         self.optimizer.step()
         with torch.no_grad():
             torch._foreach_lerp_(self.kernels_g, self.kernels_r, 1 - c["lambda"])
+            for kernel in self.doubling:
+                kernel.copy_((kernel.flatten(2) @ self.projection).view_as(kernel))
             torch._foreach_copy_(self.kernels_r, self.kernels_g)
             torch._foreach_lerp_(self.average, g, self.ema_rate)
         return {"lgd": lgd, "lrz": lgd, "lgi": lgi, "lrx": lrx}

@@ -2,6 +2,7 @@
 import { readConfigFile } from './file.js';
 import type { PresetName } from './presets.js';
 import { type ConfigLayer, presetLayer } from './resolve.js';
+import { readSavedConfig } from './saved.js';
 
 export interface LayerOptions {
   preset?: PresetName | undefined;
@@ -16,7 +17,7 @@ export interface LayerOptions {
 /** Throws ConfigError for an unknown preset, or a file that is not a map. */
 export async function configLayers({ preset, config, keys, frozen }: LayerOptions): Promise<ConfigLayer[]> {
   return [
-    ...(frozen === undefined ? [] : [await readConfigFile(frozen)]),
+    ...(frozen === undefined ? [] : [await readSavedConfig(frozen)]),
     ...(preset === undefined ? [] : [presetLayer(preset)]),
     ...(config === undefined ? [] : [await readConfigFile(config)]),
     { source: '', values: keys },

@@ -176,6 +176,12 @@ const optimizerKeys = {
     .lt(1)
     .default(0.99)
     .describe("Decay per step of the moving average of G's weights"),
+  checkerboardFree: z
+    .boolean()
+    .default(true)
+    .describe(
+      'Holds kernels of stride 2 to those that draw no checkerboards: a flat input gives a flat output',
+    ),
 };
 
 /** What the constants above become from step to step: lib/training/schedule.ts has the formulas. */

@@ -38,8 +38,10 @@ const CudaStatus& cuda_status();
 /// code.
 c10::Device open_device(const std::string& name);
 
-/// Lets convolutions and products of a GPU use its tf32 multipliers, or not: for the whole process.
-void use_precision(const c10::Device& device, Precision precision);
+/// For the whole process: lets a GPU's convolutions in float32 use its tf32 multipliers with tf32 and bf16,
+/// where the gradient penalty has them. Products of matrices, which the losses are made of, never do, but for
+/// `products`, with tf32: to measure what the multipliers can do.
+void use_precision(const c10::Device& device, Precision precision, bool products = false);
 
 /// Memory of a device as LibTorch's allocator counts it, and of the processor as san::memory_use().
 struct DeviceMemory {

@@ -19,6 +19,10 @@ struct Moments {
 
 class DeviceStep;
 
+/// Holds new parameters to what OptimizerConfig::checkerboard_free asks of them; Optimizer::step() keeps them
+/// there.
+void constrain(const OptimizerConfig& config, const ParameterStore& parameters);
+
 /// Updates parameters in place: each network's own by AdamW, each shared kernel by the lambda average of two
 /// AdamW updates taken from the same values, then the generator's moving average.
 class Optimizer {

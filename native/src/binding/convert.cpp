@@ -93,6 +93,7 @@ OptimizerConfig read_optimizer(Options options) {
   c.weight_decay = options.number("weightDecay");
   c.lambda = options.number("lambda");
   c.ema_decay = options.number("emaDecay");
+  c.checkerboard_free = options.boolean_or("checkerboardFree", false);
   options.finish();
   c.validate();
   return c;

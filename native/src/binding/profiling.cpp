@@ -101,7 +101,7 @@ Napi::Value measure_peak(const Napi::CallbackInfo& info) {
     return measure(
         info.Env(), device, threads,
         [precision](const c10::Device& on) {
-          use_precision(on, precision);
+          use_precision(on, precision, /*products=*/true);
           return profiling::measure_peak(on, activations_of(precision));
         },
         [](Napi::Env env, const profiling::Peak& peak) -> Napi::Value {

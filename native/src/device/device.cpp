@@ -89,10 +89,10 @@ c10::Device open_device(const std::string& name) {
 #endif
 }
 
-void use_precision(const c10::Device& device, Precision precision) {
+void use_precision(const c10::Device& device, Precision precision, bool products) {
   if (!device.is_cuda()) return;
-  at::globalContext().setAllowTF32CuDNN(precision == Precision::tf32);
-  at::globalContext().setAllowTF32CuBLAS(precision == Precision::tf32);
+  at::globalContext().setAllowTF32CuDNN(precision != Precision::fp32);
+  at::globalContext().setAllowTF32CuBLAS(products && precision == Precision::tf32);
   // Shapes are the same in every step, so that looking for the fastest algorithm pays.
   at::globalContext().setBenchmarkCuDNN(true);
 }

@@ -9,6 +9,7 @@
 #include <cstring>
 #include <span>
 
+#include "ops/polyphase/launch.h"
 #include "training/finite.h"
 #include "training/memory_order.h"
 
@@ -59,6 +60,7 @@ std::vector<ops::StepSegment<T>> make_segments(const ParameterStore& parameters,
 DeviceStep::DeviceStep(const OptimizerConfig& config, const ParameterStore& parameters,
                        const Optimizer& optimizer)
     : config_(config), dtype_(parameters.tensor(0).scalar_type()) {
+  for (size_t i = 0; i < parameters.size(); ++i) averages_.push_back(optimizer.average(i));
   TORCH_CHECK(parameters.size() <= static_cast<size_t>(ops::kMostSegments), "a model of ", parameters.size(),
               " parameters; one update takes ", ops::kMostSegments);
   const c10::Device device = parameters.tensor(0).device();
@@ -134,6 +136,15 @@ void DeviceStep::step(const ParameterStore& parameters, const std::vector<at::Te
                                      static_cast<scalar_t>(OptimizerConfig::kBeta2),
                                      static_cast<scalar_t>(OptimizerConfig::kEpsilon)},
         state, stream);
+    if (!config_.checkerboard_free) return;
+    for (size_t i = 0; i < parameters.size(); ++i) {
+      if (!parameters.spec(i).doubles) continue;
+      const auto& shape = parameters.spec(i).shape;
+      ops::launch_polyphase(
+          ops::Polyphase<scalar_t>{pointer<scalar_t>(parameters.tensor(i)), pointer<scalar_t>(averages_[i]),
+                                   pointer<ops::cuda::Bf16>(parameters.copy(i)), shape[0], shape[1]},
+          state, stream);
+    }
   });
 }
 

@@ -37,6 +37,8 @@ class DeviceStep {
   OptimizerConfig config_;
   at::ScalarType dtype_;
   int64_t chunk_count_ = 0;
+  /// Of the optimizer.
+  std::vector<at::Tensor> averages_;
   /// Bytes on the device: the tables, and what steps read and write.
   at::Tensor segments_, chunks_, faults_, state_, schedule_, records_;
 };

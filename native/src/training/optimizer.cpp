@@ -5,6 +5,7 @@
 
 #include <cmath>
 
+#include "ops/polyphase/polyphase.h"
 #include "ops/shared_step/shared_step.h"
 #include "training/memory_order.h"
 #ifdef SAN_NATIVE_CUDA
@@ -12,6 +13,18 @@
 #endif
 
 namespace san {
+
+void constrain(const OptimizerConfig& config, const ParameterStore& parameters) {
+  if (!config.checkerboard_free) return;
+  for (size_t i = 0; i < parameters.size(); ++i) {
+    if (!parameters.spec(i).doubles) continue;
+    const at::Tensor here = parameters.tensor(i).cpu();
+    ops::equalise_polyphase(here);
+    // Nothing where it was changed in place.
+    parameters.tensor(i).copy_(here);
+  }
+  parameters.refresh_copies();
+}
 
 Optimizer::Optimizer(const OptimizerConfig& config, const ParameterStore& parameters)
     : config_(config),
@@ -71,6 +84,9 @@ void Optimizer::step(const ParameterStore& parameters, const std::vector<at::Ten
           break;
       }
     });
+    if (!config_.checkerboard_free || !spec.doubles) continue;
+    ops::equalise_polyphase(value);
+    ops::equalise_polyphase(average_[i]);
   }
   parameters.refresh_copies();
 }

@@ -52,6 +52,8 @@ ParameterStore starting_parameters(const TrainerConfig& config, const std::optio
   config.validate();
   use_precision(config.device, config.precision);
   ParameterStore parameters = parameters_from(config, state);
+  // Those of a run that goes on are held to it already, to the bit.
+  if (!state || state->tensors.size() == parameters.size()) constrain(config.optimizer, parameters);
   if (config.precision == Precision::bf16) parameters.keep_copies();
   return parameters;
 }
