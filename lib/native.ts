@@ -99,7 +99,7 @@ export interface LossOptions {
 export interface OptimizerOptions {
   learningRate: number;
   weightDecay: number;
-  /** Holds kernels of stride 2 to those that draw no checkerboards. Default false. */
+  /** Holds the last two kernels of stride 2 to those that draw no checkerboards. Default false. */
   checkerboardFree?: boolean;
   /** Share of the generator's update in a shared kernel, 0 to 1. */
   lambda: number;

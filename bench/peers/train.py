@@ -30,7 +30,9 @@ class Trainer:
         self.kernels_g = [self.generator[name].detach() for name in shared]
         self.kernels_r = [self.reverser[name].detach() for name in shared]
         # Held to what draws no checkerboards, as the setting asks; the moving average follows them.
-        doubling = [f"kernel.m{m}.b0" for m, s in enumerate(config["strides"]) if s == 2 and config["checkerboardFree"]]
+        doubling = [f"kernel.m{m}.b0" for m, s in enumerate(config["strides"]) if s == 2][-2:]
+        if not config["checkerboardFree"]:
+            doubling = []
         self.doubling = [self.generator[name].detach() for name in doubling]
         self.projection = san.polyphase_projection().to(self.device)
         trained = [*self.generator.items(), *self.reverser.items()]

@@ -5,7 +5,6 @@
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { resolveConfig } from '../config/resolve.js';
-import { savedLayer } from '../config/saved.js';
 import { type Config, modelOptions } from '../config/schema.js';
 import { CheckpointError, ConfigError } from '../errors.js';
 import { writeFileAtomic } from '../files.js';
@@ -140,7 +139,7 @@ async function readCheckpoint(path: string): Promise<Checkpoint & { checksum: st
   }
   try {
     const values: unknown = JSON.parse(parsed.data.config);
-    const config = resolveConfig([savedLayer('its config', values as Record<string, unknown>)]);
+    const config = resolveConfig([{ source: 'its config', values: values as Record<string, unknown> }]);
     return { config, step, images, seconds, dataHash, recent, skipped, guard, tensors, checksum };
   } catch (error) {
     if (error instanceof ConfigError) throw bad(error.message, error);

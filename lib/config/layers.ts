@@ -2,7 +2,6 @@
 import { readConfigFile } from './file.js';
 import type { PresetName } from './presets.js';
 import { type ConfigLayer, presetLayer } from './resolve.js';
-import { readSavedConfig } from './saved.js';
 
 export interface LayerOptions {
   preset?: PresetName | undefined;
@@ -17,7 +16,7 @@ export interface LayerOptions {
 /** Throws ConfigError for an unknown preset, or a file that is not a map. */
 export async function configLayers({ preset, config, keys, frozen }: LayerOptions): Promise<ConfigLayer[]> {
   return [
-    ...(frozen === undefined ? [] : [await readSavedConfig(frozen)]),
+    ...(frozen === undefined ? [] : [await readConfigFile(frozen)]),
     ...(preset === undefined ? [] : [presetLayer(preset)]),
     ...(config === undefined ? [] : [await readConfigFile(config)]),
     { source: '', values: keys },

@@ -48,7 +48,6 @@ export const presets = {
     repulsionWeight: 0,
     penaltyWeight: 10,
     penaltyEvery: 1,
-    checkerboardFree: false,
   },
 } satisfies Record<string, ConfigInput>;
 

@@ -178,10 +178,8 @@ const optimizerKeys = {
     .describe("Decay per step of the moving average of G's weights"),
   checkerboardFree: z
     .boolean()
-    .default(true)
-    .describe(
-      'Holds kernels of stride 2 to those that draw no checkerboards: a flat input gives a flat output',
-    ),
+    .default(false)
+    .describe('Holds the last two kernels of stride 2 to those that draw no checkerboards'),
 };
 
 /** What the constants above become from step to step: lib/training/schedule.ts has the formulas. */

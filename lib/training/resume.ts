@@ -1,7 +1,7 @@
 /** Taking up a run again: its config, its newest whole checkpoint, and what must not differ. */
 import { type LoadedCheckpoint, loadCheckpoint } from '../checkpoint/checkpoint.js';
+import { readConfigFile } from '../config/file.js';
 import { type ConfigLayer, resolveConfig } from '../config/resolve.js';
-import { readSavedConfig } from '../config/saved.js';
 import { type Config, type ConfigKey, keyGroups } from '../config/schema.js';
 import { CheckpointError, ConfigError, DataError } from '../errors.js';
 import type { Addon } from '../native.js';
@@ -29,7 +29,7 @@ export async function findRun(
   layers: readonly ConfigLayer[],
   addon: Pick<Addon, 'parameters'>,
 ): Promise<FoundRun> {
-  const frozen = await readSavedConfig(folder.config);
+  const frozen = await readConfigFile(folder.config);
   const given = Object.assign({}, ...layers.map(({ values }) => values)) as Record<string, unknown>;
   refuseChanges(frozen.values, given, `the run in ${folder.path} has`);
   const config = resolveConfig([frozen, ...layers]);

@@ -81,7 +81,8 @@ struct OptimizerConfig {
   double lambda = 0.5;
   /// Decay of the generator's moving average per step.
   double ema_decay = 0.99;
-  /// Whether kernels of stride 2 are held to those that draw no checkerboards: ops/polyphase/params.h.
+  /// Whether the last two kernels of stride 2 are held to those that draw no checkerboards:
+  /// ops/polyphase/params.h. Those before lay out the picture, and need their freedom (docs/quality.md).
   bool checkerboard_free = false;
 
   void validate() const;

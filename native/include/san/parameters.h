@@ -28,8 +28,8 @@ struct ParameterSpec {
   Owner owner;
   /// Biases start at zero and are not decayed.
   bool is_bias;
-  /// A kernel of stride 2, by which G doubles the size.
-  bool doubles = false;
+  /// A kernel of stride 2 that could draw a grid one sees: of the last two by which G doubles the size.
+  bool draws_grid = false;
 
   bool belongs_to(Net net) const {
     return owner == Owner::shared || (owner == Owner::generator) == (net == Net::generator);

@@ -47,7 +47,7 @@ class Catalogue {
     for (int m = 0; m < kModules; ++m)
       for (int b = 0; b < kBlocks; ++b)
         weight("kernel.m" + std::to_string(m) + ".b" + std::to_string(b),
-               {b == 0 ? w[m] : w[m + 1], w[m + 1], 3, 3}, Owner::shared, b == 0 && config_.strides[m] == 2);
+               {b == 0 ? w[m] : w[m + 1], w[m + 1], 3, 3}, Owner::shared, b == 0 && is_late_doubling(m));
     weight("kernel.image", {w[kModules], config_.image_channels, 3, 3}, Owner::shared);
     network(Net::generator);
     network(Net::reverser);
@@ -55,8 +55,14 @@ class Catalogue {
   }
 
  private:
-  void weight(const std::string& name, std::vector<int64_t> shape, Owner owner, bool doubles = false) {
-    specs_.push_back({name, std::move(shape), owner, false, doubles});
+  /// Whether module m is one of the last two that double the size.
+  bool is_late_doubling(int m) const {
+    const auto& s = config_.strides;
+    return s[m] == 2 && std::count(s.begin() + m + 1, s.end(), 2) < 2;
+  }
+
+  void weight(const std::string& name, std::vector<int64_t> shape, Owner owner, bool draws_grid = false) {
+    specs_.push_back({name, std::move(shape), owner, false, draws_grid});
   }
 
   void bias(const std::string& name, int64_t width, Owner owner) {

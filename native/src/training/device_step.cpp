@@ -138,7 +138,7 @@ void DeviceStep::step(const ParameterStore& parameters, const std::vector<at::Te
         state, stream);
     if (!config_.checkerboard_free) return;
     for (size_t i = 0; i < parameters.size(); ++i) {
-      if (!parameters.spec(i).doubles) continue;
+      if (!parameters.spec(i).draws_grid) continue;
       const auto& shape = parameters.spec(i).shape;
       ops::launch_polyphase(
           ops::Polyphase<scalar_t>{pointer<scalar_t>(parameters.tensor(i)), pointer<scalar_t>(averages_[i]),

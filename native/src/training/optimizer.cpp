@@ -17,7 +17,7 @@ namespace san {
 void constrain(const OptimizerConfig& config, const ParameterStore& parameters) {
   if (!config.checkerboard_free) return;
   for (size_t i = 0; i < parameters.size(); ++i) {
-    if (!parameters.spec(i).doubles) continue;
+    if (!parameters.spec(i).draws_grid) continue;
     const at::Tensor here = parameters.tensor(i).cpu();
     ops::equalise_polyphase(here);
     // Nothing where it was changed in place.
@@ -84,7 +84,7 @@ void Optimizer::step(const ParameterStore& parameters, const std::vector<at::Ten
           break;
       }
     });
-    if (!config_.checkerboard_free || !spec.doubles) continue;
+    if (!config_.checkerboard_free || !spec.draws_grid) continue;
     ops::equalise_polyphase(value);
     ops::equalise_polyphase(average_[i]);
   }

@@ -5,7 +5,6 @@ import { fields } from '../../../lib/config/fields.js';
 import { readConfigFile } from '../../../lib/config/file.js';
 import { presets } from '../../../lib/config/presets.js';
 import { presetLayer, resolveConfig } from '../../../lib/config/resolve.js';
-import { savedLayer } from '../../../lib/config/saved.js';
 import { lossOptions, modelOptions, optimizerOptions } from '../../../lib/config/schema.js';
 import { ConfigError } from '../../../lib/errors.js';
 import { temporaryFolder } from '../support/temporary.js';
@@ -127,16 +126,8 @@ describe('resolveConfig', () => {
       weightDecay: 1e-2,
       lambda: 0.5,
       emaDecay: 0.99,
-      checkerboardFree: true,
+      checkerboardFree: false,
     });
-  });
-});
-
-describe('a saved config', () => {
-  it('of a run that was begun before a key existed does what the run did', () => {
-    const { checkerboardFree: _, ...older } = resolveConfig([]);
-    expect(resolveConfig([savedLayer('config.json', older)]).checkerboardFree).toBe(false);
-    expect(resolveConfig([savedLayer('config.json', { ...resolveConfig([]) })]).checkerboardFree).toBe(true);
   });
 });
 
