@@ -16,7 +16,7 @@ import {
   type TrainerOptions,
 } from '../../lib/native.js';
 import { compareGolden, failures } from '../golden/compare.js';
-import { model, trainerOptions } from '../native/support.js';
+import { model, trainerOptions as usualOptions } from '../native/support.js';
 
 const root = packageRoot();
 const addon = loadAddon();
@@ -31,6 +31,9 @@ else
   );
 
 const STEPS = 12;
+/** With all that an update can do. */
+const trainerOptions = (changes: Partial<TrainerOptions> = {}) =>
+  usualOptions({ optimizer: { ...usualOptions().optimizer, checkerboardFree: true }, ...changes });
 const penalty = { ...trainerOptions().loss, penaltyWeight: 1, penaltyEvery: 2 };
 const onDevice = (changes: Partial<TrainerOptions> = {}) => trainerOptions({ device, ...changes });
 

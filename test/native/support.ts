@@ -45,7 +45,7 @@ export function trainerOptions(changes: Partial<TrainerOptions> = {}): TrainerOp
       sinkhornEpsilon: 0.05,
       sinkhornIterations: 20,
     },
-    optimizer: { learningRate: 1e-3, weightDecay: 1e-2, lambda: 0.5, emaDecay: 0.9, checkerboardFree: true },
+    optimizer: { learningRate: 1e-3, weightDecay: 1e-2, lambda: 0.5, emaDecay: 0.9 },
     seed: 1,
     batchSize: 4,
     images: someImages(18),

@@ -22,6 +22,7 @@ function tensorOf(state: TrainerState, name: string): NativeTensor {
 const penalty = { ...trainerOptions().loss, penaltyWeight: 1, penaltyEvery: 2 };
 const variants: [string, Partial<TrainerOptions>][] = [
   ['cycle, normal', {}],
+  ['without checkerboards', { optimizer: { ...trainerOptions().optimizer, checkerboardFree: true } }],
   ['assigned, sinkhorn', { loss: { ...trainerOptions().loss, pairing: 'assigned', estimator: 'sinkhorn' } }],
   ['random, sliced, penalty', { loss: { ...penalty, pairing: 'random', estimator: 'sliced' } }],
   ['cycle, dual, penalty', { loss: { ...penalty, estimator: 'dual' } }],
