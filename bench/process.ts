@@ -12,6 +12,13 @@ const KEPT_CHARACTERS = 4000;
 const OPEN_MILLISECONDS = 15 * 60_000;
 const ROUND_MILLISECONDS = 10 * 60_000;
 
+/** How our contenders begin a line that is of interest while they run, such as why a GPU's work is not captured. */
+export const NOTE = 'san-native: ';
+
+function tellNote(line: string): void {
+  if (line.startsWith(NOTE)) process.stderr.write(`${line}\n`);
+}
+
 export class ContenderProcess {
   private readonly child: ChildProcess;
   private printed = '';
@@ -26,6 +33,8 @@ export class ContenderProcess {
     };
     this.child.stdout?.setEncoding('utf8').on('data', keep);
     this.child.stderr?.setEncoding('utf8').on('data', keep);
+    if (contender.ours && this.child.stderr)
+      createInterface({ input: this.child.stderr }).on('line', tellNote);
     // A process that has ended is told of by `ended`.
     this.child.stdin?.on('error', () => {});
     this.ended = new Promise((resolve) => {

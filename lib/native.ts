@@ -568,6 +568,8 @@ export interface ConvolutionTimes {
 /** What the compiled addon exports. */
 export interface Addon {
   info(): AddonInfo;
+  /** What LibTorch warned of since the last call, or StepReport, in this process; each text once. */
+  warnings(): string[];
   /** Names and shapes of the parameters of a model, in checkpoint order. Throws ERR_SAN_OPTIONS. */
   parameters(model: ModelOptions): ParameterInfo[];
   /** Latents of (seed, startIndex...): float32 [count, Zc, Sz, Sz]. */

@@ -31,8 +31,11 @@ await runMain(async () => {
   // LibTorch's allocator hands out parts of larger pieces, whose ends memcheck does not see.
   const env = { ...process.env, PYTORCH_NO_CUDA_MEMORY_CACHING: '1' };
   let worst = 0;
-  for (const [command, ...args] of commands)
-    worst ||= await run(command, args, { cwd: root, ...(args.includes('--tool') && { env }) });
+  // All of them, whatever becomes of one.
+  for (const [command, ...args] of commands) {
+    const status = await run(command, args, { cwd: root, ...(args.includes('--tool') && { env }) });
+    worst ||= status;
+  }
   return worst;
 });
 

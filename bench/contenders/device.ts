@@ -11,6 +11,7 @@ import {
 } from '../../lib/native.js';
 import { stepsUntilCaptured } from '../../lib/training/captured-steps.js';
 import { trainerOptions } from '../../lib/training/trainer-options.js';
+import { NOTE } from '../process.js';
 import type { OpenContender } from '../worker.js';
 
 export interface DeviceOptions {
@@ -63,6 +64,7 @@ export async function open(options: Record<string, unknown>): Promise<OpenConten
     });
     facts.step = { seconds: seconds / steps, ...convolutions };
   }
+  for (const text of addon.warnings()) process.stderr.write(`${NOTE}LibTorch: ${text}\n`);
   return {
     facts: { ...facts },
     round: () => Promise.reject(new Error('everything was measured when this was opened')),

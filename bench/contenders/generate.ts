@@ -3,6 +3,7 @@ import { performance } from 'node:perf_hooks';
 import { San } from '../../lib/generation/san.js';
 import { type Device, type InferencePrecision, type LatentBatch, loadAddon } from '../../lib/native.js';
 import { peakOn } from '../device-memory.js';
+import { NOTE } from '../process.js';
 import type { OpenContender } from '../worker.js';
 
 export interface GenerateOptions {
@@ -45,6 +46,7 @@ export async function open(options: Record<string, unknown>): Promise<OpenConten
         done += count;
       }
       const seconds = (performance.now() - begin) / 1000;
+      for (const text of san.warnings()) process.stderr.write(`${NOTE}LibTorch: ${text}\n`);
       return { seconds, items: done, ...(await peakOn(device)) };
     },
     close: () => san.dispose(),

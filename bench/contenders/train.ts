@@ -5,6 +5,7 @@ import { type Device, loadAddon } from '../../lib/native.js';
 import { stepsUntilCaptured } from '../../lib/training/captured-steps.js';
 import { type TrainOptions, train } from '../../lib/training/train.js';
 import { peakOn } from '../device-memory.js';
+import { NOTE } from '../process.js';
 import type { OpenContender } from '../worker.js';
 
 /** @param options of train(), with the device resolved */
@@ -17,6 +18,8 @@ export async function open(options: Record<string, unknown>): Promise<OpenConten
       const { value, done } = await ticks.next();
       if (done || value.type === 'end') throw new Error('training ended before the rounds did');
       if (value.type === 'steps') return value;
+      // Such as that steps run without a CUDA graph.
+      if (value.type === 'note') process.stderr.write(`${NOTE}${value.message}\n`);
     }
   };
   const { data: _data, out: _out, initFrom: _from, ...values } = options;

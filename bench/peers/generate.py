@@ -18,6 +18,7 @@ def open_peer(options):
     device, dtype = san.place(options)
     config = options["config"]
     parameters = san.load(options["weights"], "ema.", device, dtype)
+    san.keep_in_place(parameters.values())
     generate = san.compiled(san.generate, options, dynamic=False)
 
     @torch.inference_mode()

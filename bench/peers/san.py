@@ -40,6 +40,12 @@ def compiled(function, options, **settings):
     return torch.compile(function, mode=wanted if isinstance(wanted, str) else None, **settings)
 
 
+def keep_in_place(tensors):
+    """Tells the compiler that these stay where they are, as parameters of modules do: graphs then read them without a copy."""
+    for tensor in tensors:
+        torch._dynamo.mark_static_address(tensor)
+
+
 class Gate(torch.autograd.Function):
     """x where a >= threshold, else 0; the mask's derivative with respect to a is taken as 1."""
 

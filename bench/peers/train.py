@@ -25,6 +25,9 @@ class Trainer:
         self.reverser = san.parameters_of(tensors, "reverser")
         for tensor in (*self.generator.values(), *self.reverser.values()):
             tensor.requires_grad_(True)
+        # The reverser's parameters again, in the same memory.
+        self.fake = {name: t.detach().requires_grad_(True) for name, t in self.reverser.items()}
+        san.keep_in_place((*self.generator.values(), *self.reverser.values(), *self.fake.values()))
         self.average = [t.detach().clone() for t in self.generator.values()]
         shared = [name for name in self.generator if name.startswith("kernel.")]
         self.kernels_g = [self.generator[name].detach() for name in shared]
@@ -92,7 +95,7 @@ class Trainer:
         if on_gpu and self.options["compile"]:
             torch.compiler.cudagraph_mark_step_begin()
         g, r = list(self.generator.values()), list(self.reverser.values())
-        fake = {name: t.detach().requires_grad_(True) for name, t in self.reverser.items()}
+        fake = self.fake
         total, lgd, lgi, lrx, images = self.loss(self.generator, self.reverser, fake, z, x, directions)
         has_llz = c["wLZ"] > 0
         gradients = torch.autograd.grad(total, [*g, *r, *fake.values()], retain_graph=has_llz)

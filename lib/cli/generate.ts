@@ -19,7 +19,7 @@ import { toNumber } from './flags.js';
 import { rate } from './format.js';
 import { longWork } from './long-work.js';
 import { profileText } from './profile-text.js';
-import { warnDamaged } from './warn.js';
+import { warnDamaged, warnLibtorch } from './warn.js';
 import { sanFlags } from './with-san.js';
 
 interface GenerateArguments {
@@ -116,6 +116,7 @@ async function run(argv: ArgumentsCamelCase<GenerateArguments>): Promise<void> {
       argv.profile === undefined
         ? { result: await work(), profile: undefined }
         : await profile({ path: argv.profile, ...where(argv), threads, ...measured(san, options) }, work);
+    if (!quiet) warnLibtorch(san.warnings());
     const lost =
       argv.precision === 'fp32' || (quiet && !json)
         ? undefined

@@ -8,6 +8,10 @@ export function warnDamaged(damaged: LoadedCheckpoint['damaged']): void {
   }
 }
 
+export function warnLibtorch(texts: readonly string[]): void {
+  for (const text of texts) process.stderr.write(`warning: LibTorch: ${text.trim()}\n`);
+}
+
 export function warnSkipped(skipped: readonly Skipped[]): void {
   const [first] = skipped;
   if (first === undefined) return;

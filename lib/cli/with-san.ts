@@ -6,7 +6,7 @@ import type { MeasureControl } from '../metrics/blocks.js';
 import type { InferencePrecision } from '../native.js';
 import { toNumber } from './flags.js';
 import { longWork } from './long-work.js';
-import { warnDamaged } from './warn.js';
+import { warnDamaged, warnLibtorch } from './warn.js';
 
 export interface SanArguments {
   run: string;
@@ -69,7 +69,9 @@ export function withSan<T>(
     const san = await San.load(run, { precision, device, ...(count !== undefined && { threads: count }) });
     try {
       if (!quiet) warnDamaged(san.damaged);
-      return await work(san, control);
+      const result = await work(san, control);
+      if (!quiet) warnLibtorch(san.warnings());
+      return result;
     } finally {
       await san.dispose();
     }

@@ -120,6 +120,15 @@ export class San {
   }
 
   /**
+   * What LibTorch warned of since the last call, in any network or trainer of this process; each text once. Tells, say, why a GPU
+   * draws without a CUDA graph.
+   */
+  warnings(): string[] {
+    this.requireAlive();
+    return loadAddon().warnings();
+  }
+
+  /**
    * Draws images startIndex … startIndex + count - 1 of a seed, with the moving average of the generator. Image i
    * of a seed and truncation is the same in any batch, stream or file. Result: 8-bit [count, S, S, C], all in
    * memory. Throws ERR_SAN_OPTIONS, ERR_SAN_DISPOSED.

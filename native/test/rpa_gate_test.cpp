@@ -1,6 +1,7 @@
 #include "ops/rpa_gate/rpa_gate.h"
 
 #include "check.h"
+#include "ops/rpa_gate/bilinear.h"
 
 namespace san::test {
 
@@ -26,6 +27,19 @@ void rpa_gate_tests() {
     expect_close(run(in), reference(in), 1e-14, what + ", float64");
     // Of one channel the norm is a sign, whose gradient is below what differences can see.
     if (s.channels > 1 && s.channels <= 5) expect_gradients(run, in, what);
+    const auto adjoint = [&s](const std::vector<at::Tensor>& z) {
+      return ops::bilinear_adjoint_by_products(z[0], s.low_height, s.low_width);
+    };
+    expect_close(adjoint(in),
+                 at::upsample_bilinear2d_backward(in[0], {s.height, s.width}, in[1].sizes(), false), 1e-14,
+                 what + ", the adjoint of bilinear()");
+    if (s.channels > 1 && s.channels <= 5) {
+      expect_gradients(adjoint, {in[0]}, what + ", the adjoint of bilinear()");
+      const auto forward = [&s](const std::vector<at::Tensor>& x) {
+        return ops::bilinear(x[0], s.height, s.width);
+      };
+      expect_gradients(forward, {in[1]}, what + ", bilinear()");
+    }
     for (at::Tensor& tensor : in) tensor = tensor.to(at::kFloat);
     expect_close(run(in), reference(in), 1e-6, what + ", float32");
     const at::Tensor wanted = reference(in);

@@ -36,6 +36,11 @@ class Inference {
   /// CPU cannot. On a GPU activations are bfloat16 as well.
   Inference(const ModelConfig& config, NetworkParameters generator, NetworkParameters reverser,
             const at::TensorOptions& options, Precision precision = Precision::fp32);
+
+  /// For some images alone: a GPU's work is not captured, which would take memory and repays only over many
+  /// batches.
+  static Inference brief(const ModelConfig& config, NetworkParameters generator, NetworkParameters reverser,
+                         const at::TensorOptions& options);
   ~Inference();
   Inference(Inference&&) noexcept;
 
@@ -52,6 +57,7 @@ class Inference {
   const packed::Kernels* kernels_ = nullptr;
   mutable std::unique_ptr<packed::Network> packed_generator_, packed_reverser_;
   mutable std::unique_ptr<FixedBatches> decoder_, encoder_;
+  bool brief_ = false;
 };
 
 }  // namespace san

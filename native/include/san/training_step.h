@@ -37,6 +37,9 @@ struct StepInputs {
   /// Nothing of the step is read on the host. Always so on a device, with one rank and one pass; on the
   /// processor for tests.
   bool deferred = false;
+  /// With `deferred`: a float64 scalar on the device in place of the weight of repulsion, which may then
+  /// change under a captured step.
+  at::Tensor repulsion_weight;
   Precision precision = Precision::fp32;
   /// Modules keep their inputs alone for the backward pass, and run again there; but not in the penalty.
   bool recompute = false;

@@ -19,6 +19,7 @@
 #include "binding/network.h"
 #include "binding/profiling.h"
 #include "binding/trainer.h"
+#include "binding/warnings.h"
 #include "memory/caching_allocator.h"
 #include "parallel.h"
 #include "san/device.h"
@@ -69,6 +70,14 @@ Napi::Value info_of_build(const Napi::CallbackInfo& info) {
   out.Set("cuda", cuda_of(env));
   out.Set("cpuCapability", at::get_cpu_capability());
   out.Set("threads", default_threads > 0 ? default_threads.load() : at::get_num_threads());
+  return out;
+}
+
+Napi::Value warnings_of(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  const std::vector<std::string> texts = take_warnings();
+  Napi::Array out = Napi::Array::New(env, texts.size());
+  for (size_t i = 0; i < texts.size(); ++i) out.Set(static_cast<uint32_t>(i), texts[i]);
   return out;
 }
 
@@ -124,6 +133,7 @@ Napi::Value initialise(const Napi::CallbackInfo& info) {
   }
   Napi::Object out = Napi::Object::New(env);
   out.Set("info", Napi::Function::New<info_of_build>(env, "info"));
+  out.Set("warnings", Napi::Function::New<warnings_of>(env, "warnings"));
   out.Set("parameters", Napi::Function::New<parameters_of>(env, "parameters"));
   out.Set("latents", Napi::Function::New<latents>(env, "latents"));
   out.Set("createTrainer", Napi::Function::New<create_trainer>(env, "createTrainer"));

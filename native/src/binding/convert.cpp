@@ -1,6 +1,7 @@
 #include "binding/convert.h"
 
 #include <ATen/ATen.h>
+#include <c10/util/Exception.h>
 
 #include <algorithm>
 #include <cstring>
@@ -234,6 +235,7 @@ std::optional<double> read_truncation(Options& options) {
 }
 
 Napi::Value tensor_bytes(Napi::Env env, const at::Tensor& tensor, bool as_floats) {
+  TORCH_CHECK(tensor.is_cpu(), "JavaScript cannot read a device's memory");
   const at::Tensor data = tensor.contiguous();
   const size_t bytes = data.nbytes();
   Napi::ArrayBuffer buffer;

@@ -160,6 +160,7 @@ class NetworkObject : public Napi::ObjectWrap<NetworkObject> {
           [session = session_, z, x] {
             const Network& network = session->handle.get();
             const at::NoGradGuard no_grad;
+            use_precision(network.options.device(), Precision::fp32);
             return Outputs{
                 san::generate(network.model, arrange(network.raw, Net::generator), z.to(network.options))
                     .cpu()

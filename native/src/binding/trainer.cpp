@@ -51,7 +51,7 @@ std::vector<NamedTensor> name_gradients(const std::vector<ParameterSpec>& specs,
   std::vector<NamedTensor> out;
   size_t next = 0;
   for (const ParameterSpec& spec : specs)
-    if (spec.belongs_to(net)) out.push_back({spec.name, gradients[next++].contiguous()});
+    if (spec.belongs_to(net)) out.push_back({spec.name, gradients[next++].cpu().contiguous()});
   return out;
 }
 

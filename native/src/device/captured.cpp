@@ -14,6 +14,22 @@ namespace {
 /// Times that work is queued as it is before it is captured.
 constexpr int kWarmUps = 3;
 
+/// Ends a capture that is void. Where CUDA says so when it is ended, some LibTorchs go on giving the memory
+/// of every later tensor to it, and refuse to release any.
+void abandon(at::cuda::CUDAGraph& graph, c10::DeviceIndex device, const c10::MempoolId_t& pool) {
+  try {
+    graph.capture_end();
+  } catch (const c10::Error&) {
+    try {
+      c10::cuda::CUDACachingAllocator::endAllocateToPool(device, pool);
+    } catch (const c10::Error&) {
+      // This LibTorch had done it.
+    }
+  }
+  // What the capture left as the thread's last error is not that of the next launch.
+  static_cast<void>(cudaGetLastError());
+}
+
 }  // namespace
 
 std::string capture_obstacle() {
@@ -30,25 +46,27 @@ void Captured::reset() {
 }
 
 void Captured::capture(const std::function<void()>& work, const Captured* sibling) {
-  c10::cuda::getCurrentCUDAStream().synchronize();
+  const c10::cuda::CUDAStream stream = c10::cuda::getCurrentCUDAStream();
+  stream.synchronize();
   // A capture has memory of its own, and cannot take what freed tensors of the steps before it keep.
   c10::cuda::CUDACachingAllocator::emptyCache();
   auto graph = std::make_unique<at::cuda::CUDAGraph>();
-  // A pool lives as long as a graph that uses it; {0, 0} makes one.
+  // A pool lives as long as a graph that uses it.
   const bool shared = sibling != nullptr && sibling->graph_;
-  graph->capture_begin(shared ? sibling->graph_->pool() : c10::MempoolId_t{0, 0},
-                       cudaStreamCaptureModeThreadLocal);
+  const c10::MempoolId_t pool = shared ? sibling->graph_->pool() : at::cuda::graph_pool_handle();
+  graph->capture_begin(pool, cudaStreamCaptureModeThreadLocal);
   try {
     work();
   } catch (...) {
-    try {
-      graph->capture_end();
-    } catch (const c10::Error&) {
-      // The capture is void; what made it so is on its way.
-    }
+    abandon(*graph, stream.device_index(), pool);
+    throw;  // what made the capture void
+  }
+  try {
+    graph->capture_end();
+  } catch (...) {
+    abandon(*graph, stream.device_index(), pool);
     throw;
   }
-  graph->capture_end();
   graph_ = std::move(graph);
 }
 

@@ -3,6 +3,9 @@
 #include <ATen/Context.h>
 #include <c10/util/Exception.h>
 
+#include <cstdlib>
+#include <string_view>
+
 #include "memory/caching_allocator.h"
 #include "san/error.h"
 
@@ -89,12 +92,23 @@ c10::Device open_device(const std::string& name) {
 #endif
 }
 
+namespace {
+
+bool autotunes() {
+  const char* choice = std::getenv("SAN_NATIVE_AUTOTUNE");
+  return choice == nullptr || std::string_view(choice) != "0";
+}
+
+}  // namespace
+
 void use_precision(const c10::Device& device, Precision precision, bool products) {
   if (!device.is_cuda()) return;
   at::globalContext().setAllowTF32CuDNN(precision != Precision::fp32);
   at::globalContext().setAllowTF32CuBLAS(products && precision == Precision::tf32);
-  // Shapes are the same in every step, so that looking for the fastest algorithm pays.
-  at::globalContext().setBenchmarkCuDNN(true);
+  // Of algorithms those alone whose bits are the same in each run. Shapes are the same in every step, so that
+  // looking for the fastest of them pays; which that is another process may find otherwise.
+  at::globalContext().setDeterministicCuDNN(true);
+  at::globalContext().setBenchmarkCuDNN(autotunes());
 }
 
 DeviceMemory device_memory(const c10::Device& device) {

@@ -34,6 +34,12 @@ void FixedBatches::fill(const at::Tensor& rows, int64_t begin, int64_t count) {
   if (count < batch_) in_.narrow(0, count, batch_ - count).zero_();
 }
 
+void FixedBatches::never_capture([[maybe_unused]] const std::string& reason) {
+#ifdef SAN_NATIVE_CUDA
+  obstacle_ = reason;
+#endif
+}
+
 at::Tensor FixedBatches::run(const at::Tensor& rows, const Cancelled& cancelled) {
 #ifdef SAN_NATIVE_CUDA
   if (device_.is_cuda()) return run_on_device(rows, cancelled);

@@ -6,13 +6,13 @@
 
 #include <cstdint>
 #include <functional>
+#include <string>
 
 #include "san/cancelled.h"
 #ifdef SAN_NATIVE_CUDA
 #include <c10/cuda/CUDAStream.h>
 
 #include <optional>
-#include <string>
 
 #include "device/captured.h"
 #endif
@@ -28,6 +28,9 @@ class FixedBatches {
   /// `f`: (batch, ...) on `device` -> (batch, ...) there, without gradients.
   FixedBatches(int64_t batch, const c10::Device& device, std::function<at::Tensor(const at::Tensor&)> f)
       : batch_(batch), device_(device), f_(std::move(f)) {}
+
+  /// From here on the work is queued as it is: where this object does not live for many batches.
+  void never_capture(const std::string& reason);
 
   /// The results of all rows, one at least, in main memory.
   at::Tensor run(const at::Tensor& rows, const Cancelled& cancelled);

@@ -17,6 +17,8 @@
 namespace san {
 namespace {
 
+constexpr const char* kBrief = "a few images do not repay a capture";
+
 /// Rows of a batch. On the processor few, which stay in its caches; on a GPU enough to keep it busy, about a
 /// million pixels.
 int64_t batch_of(const c10::Device& device, const ModelConfig& config) {
@@ -59,6 +61,13 @@ Inference::Inference(const ModelConfig& config, NetworkParameters generator, Net
   if (!fit || ops::use_reference()) kernels_ = nullptr;
 }
 
+Inference Inference::brief(const ModelConfig& config, NetworkParameters generator, NetworkParameters reverser,
+                           const at::TensorOptions& options) {
+  Inference inference(config, std::move(generator), std::move(reverser), options);
+  inference.brief_ = true;
+  return inference;
+}
+
 Inference::~Inference() = default;
 Inference::Inference(Inference&&) noexcept = default;
 
@@ -72,13 +81,15 @@ at::Tensor Inference::decode(const at::Tensor& latents, const Cancelled& cancell
   }
   const profiling::Scope scope("heads and bytes");
   use_precision(options_.device(), Precision::fp32);
-  if (!decoder_)
+  if (!decoder_) {
     decoder_ = std::make_unique<FixedBatches>(
         batch_of(options_.device(), config_), options_.device(),
         // Of what stays where it is when this object moves.
         [config = config_, generator = generator_, options = options_](const at::Tensor& z) {
           return to_bytes(generate(config, generator, z.to(options)));
         });
+    if (brief_) decoder_->never_capture(kBrief);
+  }
   return decoder_->run(latents, cancelled);
 }
 
@@ -91,13 +102,15 @@ at::Tensor Inference::encode(const at::Tensor& images, const Cancelled& cancelle
   }
   const profiling::Scope scope("heads and bytes");
   use_precision(options_.device(), Precision::fp32);
-  if (!encoder_)
+  if (!encoder_) {
     encoder_ = std::make_unique<FixedBatches>(
         batch_of(options_.device(), config_), options_.device(),
         [config = config_, reverser = reverser_,
          dtype = at::typeMetaToScalarType(options_.dtype())](const at::Tensor& x) {
           return reverse(config, reverser, from_bytes(x, dtype)).to(at::kFloat).contiguous();
         });
+    if (brief_) encoder_->never_capture(kBrief);
+  }
   return encoder_->run(images, cancelled);
 }
 

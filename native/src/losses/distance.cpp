@@ -3,6 +3,9 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
+#include <mutex>
+#include <tuple>
 
 #include "losses/pairwise.h"
 #include "san/losses.h"
@@ -19,10 +22,23 @@ at::Tensor project(const at::Tensor& flat, const Directions& directions) {
 at::Tensor sorted(const at::Tensor& projections) { return std::get<0>(projections.sort(0)); }
 
 /// q_k = InverseNormalCDF((k - 1/2) / B), k = 1..B, as a column.
+at::Tensor quantiles_of(int64_t n) {
+  const at::Tensor p = (at::arange(n, at::kDouble) + 0.5) / n;
+  return at::special_ndtri(p).unsqueeze(1);
+}
+
+/// In the type and on the device of `like`. A GPU gets them once: LibTorch would compile ndtri() there at its
+/// first use, and a captured step reads what stays where it is.
 at::Tensor normal_quantiles(const at::Tensor& like) {
   const int64_t n = like.size(0);
-  const at::Tensor p = (at::arange(n, like.options().dtype(at::kDouble)) + 0.5) / n;
-  return at::special_ndtri(p).to(like.scalar_type()).unsqueeze(1);
+  if (like.is_cpu()) return quantiles_of(n).to(like.scalar_type());
+  static std::mutex mutex;
+  // Never destroyed: at exit the device's library may be gone before.
+  static auto* kept = new std::map<std::tuple<int64_t, at::ScalarType, c10::DeviceIndex>, at::Tensor>();
+  const std::lock_guard lock(mutex);
+  at::Tensor& column = (*kept)[{n, like.scalar_type(), like.device().index()}];
+  if (!column.defined()) column = quantiles_of(n).to(like.options());
+  return column;
 }
 
 /// Entropic transport cost with the plan held constant in the gradient.

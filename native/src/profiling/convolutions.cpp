@@ -170,6 +170,7 @@ void add_backward(const Call& call, const c10::Device& device, ConvolutionTimes&
 ConvolutionTimes measure_convolutions(const ModelConfig& model, const LossConfig& loss, int64_t batch_size,
                                       Precision precision, const c10::Device& device) {
   use_precision(device, precision);
+  const OwnStream own_stream(device);
   const auto options = at::TensorOptions(device).dtype(at::kFloat);
   const ParameterStore parameters = ParameterStore::initial(model, /*seed=*/1, options);
   Calls calls;

@@ -185,19 +185,19 @@ void time_update(Bench& bench, const ModelConfig& model) {
   };
   const auto generator = gradients(Net::generator), reverser = gradients(Net::reverser);
   const StepRates rates{1e-4, 0.5, 0.99, 0};
-  int64_t step = 0;
 #ifdef SAN_NATIVE_CUDA
   if (bench.device().is_cuda()) {
     DeviceStep& update = optimizer.on_device(parameters);
     const Tensor losses = at::zeros({ops::kStepLosses}, options.dtype(at::kDouble));
+    update.schedule({rates}, 0);
     bench.add("update of all parameters", update_bytes(parameters), [&] {
-      if (step % DeviceStep::kMostSteps == 0) update.schedule({rates}, step);
-      ++step;
+      update.rewind();
       update.step(parameters, generator, reverser, losses);
     });
     return;
   }
 #endif
+  int64_t step = 0;
   bench.add("update of all parameters", update_bytes(parameters),
             [&] { optimizer.step(parameters, generator, reverser, ++step, rates); });
 }
@@ -207,6 +207,7 @@ void time_update(Bench& bench, const ModelConfig& model) {
 std::vector<KernelTime> measure_kernels(const ModelConfig& model, const c10::Device& device,
                                         at::ScalarType dtype, int64_t bytes) {
   const OneThread one_thread;
+  const OwnStream own_stream(device);
   const at::NoGradGuard no_grad;
   Bench bench(device, dtype, bytes);
   time_layers(bench);

@@ -20,6 +20,7 @@ constexpr Sizes kProcessor{1024, 32, 64, 32, 64 << 20}, kGpu{8192, 128, 256, 64,
 
 Peak measure_peak(const c10::Device& device, at::ScalarType dtype) {
   const at::NoGradGuard no_grad;
+  const OwnStream own_stream(device);
   const Sizes s = device.is_cpu() ? kProcessor : kGpu;
   const auto options = at::TensorOptions(device).dtype(dtype);
   // Random numbers: multipliers are faster with zeros and ones.

@@ -16,6 +16,7 @@ std::string obstacle_of(const LossConfig& loss) {
 
 DeviceRun::DeviceRun(const c10::Device& device, const LossConfig& loss)
     : stream_(c10::cuda::getStreamFromPool(/*isHighPriority=*/false, device.index())),
+      repulsion_weight_(at::zeros({}, at::TensorOptions(device).dtype(at::kDouble))),
       obstacle_(obstacle_of(loss)) {
   if (!obstacle_.empty()) TORCH_WARN("steps run without a CUDA graph: ", obstacle_);
 }
@@ -34,14 +35,18 @@ void DeviceRun::step_once(const ModelConfig& model, const LossConfig& loss, cons
 
 void DeviceRun::step(const ModelConfig& model, const LossConfig& loss, const ParameterStore& parameters,
                      DeviceStep& update, bool penalty, const std::function<StepInputs()>& draw) {
-  Slot &slot = slots_[penalty ? 1 : 0], &other = slots_[penalty ? 0 : 1];
-  if (slot.repulsion_weight != loss.repulsion_weight) {
-    // It is part of the captured step: captured anew once it stays what it is.
-    slot.captured.reset();
-    slot.repulsion_weight = loss.repulsion_weight;
-  }
-  slot.captured.queue([&] { step_once(model, loss, parameters, update, draw()); }, obstacle_,
-                      &other.captured);
+  const bool repels = loss.repulsion_weight > 0;
+  if (repels != repels_)
+    for (device::Captured& captured : captured_) captured.reset();
+  repels_ = repels;
+  if (written_ != loss.repulsion_weight) repulsion_weight_.fill_(loss.repulsion_weight);
+  written_ = loss.repulsion_weight;
+  const auto work = [&] {
+    StepInputs inputs = draw();
+    inputs.repulsion_weight = repulsion_weight_;
+    step_once(model, loss, parameters, update, inputs);
+  };
+  captured_[penalty ? 1 : 0].queue(work, obstacle_, &captured_[penalty ? 0 : 1]);
 }
 
 }  // namespace san

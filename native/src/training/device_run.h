@@ -40,14 +40,13 @@ class DeviceRun {
                         DeviceStep& update, const StepInputs& inputs);
 
  private:
-  struct Slot {
-    device::Captured captured;
-    /// What a captured step holds on to besides its tensors.
-    double repulsion_weight = 0;
-  };
-
   c10::cuda::CUDAStream stream_;
-  std::array<Slot, 2> slots_;
+  std::array<device::Captured, 2> captured_;
+  /// Whether the steps captured so far have repulsion.
+  bool repels_ = false;
+  /// The weight of repulsion on the device, float64, and what was last written there.
+  at::Tensor repulsion_weight_;
+  double written_ = 0;
   /// Why no step is captured; empty while nothing speaks against it.
   std::string obstacle_;
 };

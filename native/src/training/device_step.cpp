@@ -5,7 +5,6 @@
 #include <c10/cuda/CUDAGuard.h>
 #include <c10/cuda/CUDAStream.h>
 
-#include <algorithm>
 #include <cstring>
 #include <span>
 
@@ -88,14 +87,10 @@ void DeviceStep::schedule(const std::vector<StepRates>& rates, int64_t updates) 
   TORCH_CHECK(!rates.empty() && rates.size() <= static_cast<size_t>(kMostSteps), "a schedule of ",
               rates.size(), " steps; 1 to ", kMostSteps, " are possible");
   const c10::cuda::CUDAGuard guard(state_.device());
-  // The last row goes for whatever is left, so that a row that was not announced is not read.
-  std::vector<ops::StepRow> rows(kMostSteps);
-  for (size_t i = 0; i < rows.size(); ++i) {
-    const StepRates& r = rates[std::min(i, rates.size() - 1)];
-    rows[i] = {r.learning_rate, r.lambda, r.ema_decay};
-  }
-  const auto used = static_cast<int64_t>(rates.size() * sizeof(ops::StepRow));
-  schedule_.narrow(0, 0, used).copy_(bytes_of(std::span<const ops::StepRow>(rows)).narrow(0, 0, used));
+  std::vector<ops::StepRow> rows;
+  for (const StepRates& r : rates) rows.push_back({r.learning_rate, r.lambda, r.ema_decay});
+  const at::Tensor bytes = bytes_of(std::span<const ops::StepRow>(rows));
+  schedule_.narrow(0, 0, bytes.numel()).copy_(bytes);
   ops::StepState state{};
   state.updates = updates;
   state_.copy_(bytes_of(std::span<const ops::StepState>(&state, 1)));

@@ -25,6 +25,9 @@ class DeviceStep {
   /// captured.
   void schedule(const std::vector<StepRates>& rates, int64_t updates);
 
+  /// Begins the schedule again, as if no step had been taken; waits for nothing, and may be captured.
+  void rewind() { state_.zero_(); }
+
   /// Queues one step, which changes nothing but counts when a gradient, or one of `losses`, float64 (6), is
   /// not finite. Waits for nothing, and may be captured; gradients line up with parameters.indices(net).
   void step(const ParameterStore& parameters, const std::vector<at::Tensor>& generator_gradients,

@@ -139,12 +139,15 @@ Tensor repulsion_strength(const LossConfig& loss, const Tensor& lgd) {
   return (distance < loss.repulsion_margin).to(at::kDouble);
 }
 
-FakeShare fake_share(const LossConfig& loss, const Tensor& lgd, bool deferred) {
+FakeShare fake_share(const LossConfig& loss, const Tensor& lgd, const StepInputs& in) {
   FakeShare share{loss.w_rz, true, 1, {}};
   if (loss.repulsion_weight > 0) {
-    share.w_rz = -loss.repulsion_weight;
+    const bool kept = in.deferred && in.repulsion_weight.defined();
+    share.w_rz = kept ? -1 : -loss.repulsion_weight;
     const Tensor strength = repulsion_strength(loss, lgd);
-    if (deferred)
+    if (kept)
+      share.strength = strength * in.repulsion_weight;
+    else if (in.deferred)
       share.strength = strength;
     else
       share.w_rz *= strength.item<double>();
@@ -210,7 +213,7 @@ Terms forward(const ModelConfig& model, const LossConfig& loss, const Networks& 
                       : shared(gradient_penalty(model, nets.r_real.exact, in.x, fake, in.e, in.u));
   terms.lgd_value = distance.lgd_value;
   terms.lrx_value = distance.lrx_value;
-  terms.fake = fake_share(loss, distance.lgd_value, in.deferred);
+  terms.fake = fake_share(loss, distance.lgd_value, in);
   return terms;
 }
 

@@ -262,6 +262,7 @@ StepOutcome Trainer::step(const StepRates& rates, const Wishes& wishes) {
 }
 
 StepResult Trainer::step_on(const StepInputs& inputs) {
+  use_precision(config_.device, config_.precision);
   StepInputs placed = inputs;
   placed.precision = config_.precision;
   placed.recompute = config_.recompute;
@@ -288,6 +289,29 @@ StepOutcome Trainer::apply(StepResult& result, const StepRates& rates) {
 }
 
 #ifdef SAN_NATIVE_CUDA
+namespace {
+
+/// At the end of its life waits for the current stream: what an error leaves in the middle of a chunk has
+/// ended then, before anyone reads or frees what it works on.
+class Finished {
+ public:
+  explicit Finished(const c10::Device& device) : device_(device) {}
+  ~Finished() {
+    try {
+      synchronise(device_);
+    } catch (...) {
+      // The error on its way tells of it.
+    }
+  }
+  Finished(const Finished&) = delete;
+  Finished& operator=(const Finished&) = delete;
+
+ private:
+  c10::Device device_;
+};
+
+}  // namespace
+
 StepOutcome Trainer::apply_on_device(const StepResult& result, const StepRates& rates) {
   DeviceStep& update = optimizer_.on_device(parameters_);
   update.schedule({rates}, steps_ - skipped_);
@@ -314,6 +338,7 @@ std::vector<StepOutcome> Trainer::run_queued(const std::vector<StepRates>& sched
   for (size_t first = 0; first < schedule.size() && !stopped; first += DeviceStep::kMostSteps) {
     const size_t last = std::min(schedule.size(), first + DeviceStep::kMostSteps);
     const auto on_own_stream = device_run_->begin();
+    const Finished finished(config_.device);
     update.schedule(
         {schedule.begin() + static_cast<ptrdiff_t>(first), schedule.begin() + static_cast<ptrdiff_t>(last)},
         steps_ - skipped_);
@@ -365,10 +390,10 @@ Inference Trainer::inference(bool average) const {
     values.emplace(parameters_.spec(i).name,
                    average && averaged.defined() ? averaged : parameters_.tensor(i));
   }
-  return Inference(config_.model,
-                   arrange(Net::generator, [&](const std::string& name) { return values.at(name); }),
-                   arrange(Net::reverser, [&](const std::string& name) { return parameters_.tensor(name); }),
-                   config_.tensor_options());
+  return Inference::brief(
+      config_.model, arrange(Net::generator, [&](const std::string& name) { return values.at(name); }),
+      arrange(Net::reverser, [&](const std::string& name) { return parameters_.tensor(name); }),
+      config_.tensor_options());
 }
 
 at::Tensor Trainer::sample(uint64_t seed, uint64_t first, int64_t count, bool average,

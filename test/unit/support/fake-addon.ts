@@ -184,6 +184,7 @@ export function fakeAddon(settings: FakeTrainerSettings = {}) {
       cpuCapability: 'NONE',
       threads: 1,
     }),
+    warnings: () => [],
     parameters: fakeParameters,
     latents: ({ latentChannels, latentSize, count }) => {
       const size = latentChannels * latentSize ** 2;

@@ -4,22 +4,23 @@ namespace san::ops::cuda {
 
 template <typename T>
 int64_t ado_gate_backward_blocks(int64_t pixels, int64_t channels) {
-  return rows_of<T>(channels).blocks(pixels);
+  return rows_of<T>(channels).blocks(pixels, kSummingBlocks);
 }
 
 template <typename T, typename A>
 void launch_ado_gate_forward(const AdoGateForward<T, A>& p, cudaStream_t stream) {
   const Rows rows = rows_of<T>(p.channels);
   with_vector<T>(rows, [&]<int V>() {
-    launch(ado_gate_forward_kernel<T, A, V>, sample_grid(rows, rows.blocks(p.pixels), p.channels, 1), kBlock,
-           stream, p, rows.lanes);
+    launch(ado_gate_forward_kernel<T, A, V>,
+           sample_grid(rows, rows.blocks(p.pixels, kMostBlocks), p.channels, 1), kBlock, stream, p,
+           rows.lanes);
   });
 }
 
 template <typename T, typename A>
 void launch_ado_gate_backward(const AdoGateBackward<T, A>& p, cudaStream_t stream) {
   const Rows rows = rows_of<T>(p.channels);
-  const unsigned blocks = rows.blocks(p.pixels);
+  const unsigned blocks = rows.blocks(p.pixels, kSummingBlocks);
   with_vector<T>(rows, [&]<int V>() {
     launch(ado_gate_backward_kernel<T, A, V>, sample_grid(rows, blocks, p.channels, 1), kBlock, stream, p,
            rows.lanes);

@@ -10,8 +10,9 @@ void launch_outer_sums(const OuterSums<A>& first, const OuterSums<A>& second, cu
 }
 
 template <typename T>
-void launch_scale_pixels(const ScalePixels<T>& p, unsigned blocks, cudaStream_t stream) {
+void launch_scale_pixels(const ScalePixels<T>& p, cudaStream_t stream) {
   const Rows rows = rows_of<T>(p.channels);
+  const unsigned blocks = rows.blocks(p.pixels, kMostBlocks, p.samples);
   with_vector<T>(rows, [&]<int V>() {
     launch(scale_pixels_kernel<T, V>, sample_grid(rows, blocks, p.channels, p.samples), kBlock, stream, p,
            rows.lanes);
@@ -22,10 +23,7 @@ void launch_scale_pixels(const ScalePixels<T>& p, unsigned blocks, cudaStream_t 
 
 template <typename T>
 int64_t attention_blocks(const AttentionSize& n) {
-  // Together about as many as one tensor of rows has.
-  const int64_t wanted = rows_of<T>(n.channels).blocks(n.pixels);
-  return std::clamp<int64_t>(block_limit() / std::max<int64_t>(1, n.samples), 1,
-                             std::max<int64_t>(1, wanted));
+  return rows_of<T>(n.channels).blocks(n.pixels, kSummingBlocks, n.samples);
 }
 
 template <typename T, typename A>
@@ -35,7 +33,7 @@ void launch_attention_forward(const AttentionForward<T, A>& p, cudaStream_t stre
   column_sums<T>({p.x, nullptr, p.partial, n.pixels, n.channels, n.samples}, blocks, stream);
   launch(attention_gate_kernel<A>, static_cast<unsigned>(n.samples), kBlock, stream,
          BlockSums<A>{p.partial, blocks}, p.gate, n);
-  launch_scale_pixels<T>({p.x, p.gate.scale, nullptr, p.y, n.samples, n.pixels, n.channels}, blocks, stream);
+  launch_scale_pixels<T>({p.x, p.gate.scale, nullptr, p.y, n.samples, n.pixels, n.channels}, stream);
 }
 
 template <typename T, typename A>
@@ -45,8 +43,7 @@ void launch_attention_backward(const AttentionBackward<T, A>& p, cudaStream_t st
   column_sums<T>({p.x, p.g, p.partial, n.pixels, n.channels, n.samples}, blocks, stream);
   launch(attention_gate_gradient_kernel<T, A>, static_cast<unsigned>(n.samples), kBlock, stream,
          BlockSums<A>{p.partial, blocks}, p);
-  launch_scale_pixels<T>({p.g, p.gate.scale, p.d_mean, p.dx, n.samples, n.pixels, n.channels}, blocks,
-                         stream);
+  launch_scale_pixels<T>({p.g, p.gate.scale, p.d_mean, p.dx, n.samples, n.pixels, n.channels}, stream);
   launch_outer_sums<A>(
       {p.d_logits, p.gate.hidden, p.d_excite, p.d_excite_bias, n.samples, n.channels, n.hidden},
       {p.d_pre, p.gate.mean, p.d_squeeze, p.d_squeeze_bias, n.samples, n.hidden, n.channels}, stream);

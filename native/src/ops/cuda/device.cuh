@@ -2,6 +2,7 @@
 // the CPU (native/test/cuda_emulation).
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 
 #include "ops/cuda/types.h"
@@ -58,28 +59,105 @@ struct alignas(sizeof(T) * N > 16 ? 16 : sizeof(T) * N) Pack {
 template <typename T>
 inline constexpr int kVector = static_cast<int>(16 / sizeof(T));
 
-/// N elements from p, which is aligned to a Pack, as accumulators.
-template <int N, typename T>
-SAN_DEVICE Pack<Accumulator<T>, N> load(const T* p) {
-#if !defined(__CUDACC__)
-  emulation::check_aligned(p, alignof(Pack<T, N>));
+#if defined(__CUDACC__)
+/// What one instruction moves.
+template <size_t kBytes>
+struct WordOf;
+template <>
+struct WordOf<1> {
+  using type = unsigned char;
+};
+template <>
+struct WordOf<2> {
+  using type = unsigned short;
+};
+template <>
+struct WordOf<4> {
+  using type = unsigned;
+};
+template <>
+struct WordOf<8> {
+  using type = uint2;
+};
+template <>
+struct WordOf<16> {
+  using type = uint4;
+};
+
+template <typename P>
+struct Words {
+  using Word = typename WordOf<alignof(P)>::type;
+  Word at[sizeof(P) / sizeof(Word)];
+};
+
+/// *p = word, in global memory, by one instruction: the compiler often splits an assignment of more than four
+/// bytes.
+template <typename W>
+SAN_DEVICE void store_word(W* p, const W& word) {
+  *p = word;
+}
+SAN_DEVICE void store_word(uint2* p, const uint2& w) {
+  asm volatile("st.global.v2.u32 [%0], {%1, %2};" ::"l"(__cvta_generic_to_global(p)), "r"(w.x), "r"(w.y)
+               : "memory");
+}
+SAN_DEVICE void store_word(uint4* p, const uint4& w) {
+  asm volatile("st.global.v4.u32 [%0], {%1, %2, %3, %4};" ::"l"(__cvta_generic_to_global(p)), "r"(w.x),
+               "r"(w.y), "r"(w.z), "r"(w.w)
+               : "memory");
+}
 #endif
-  const Pack<T, N> stored = *reinterpret_cast<const Pack<T, N>*>(p);
+
+/// A pack from p, which is aligned to it, by whole accesses.
+template <int N, typename T>
+SAN_DEVICE Pack<T, N> load_stored(const T* p) {
+  using P = Pack<T, N>;
+#if defined(__CUDACC__)
+  Words<P> words;
+  SAN_UNROLL
+  for (size_t i = 0; i < sizeof(P) / sizeof(typename Words<P>::Word); ++i)
+    words.at[i] = reinterpret_cast<const typename Words<P>::Word*>(p)[i];
+  return __builtin_bit_cast(P, words);
+#else
+  emulation::check_aligned(p, alignof(P));
+  return *reinterpret_cast<const P*>(p);
+#endif
+}
+
+/// A pack to p in global memory, which is aligned to it, by whole accesses.
+template <int N, typename T>
+SAN_DEVICE void store_stored(T* p, const Pack<T, N>& values) {
+  using P = Pack<T, N>;
+#if defined(__CUDACC__)
+  const Words<P> words = __builtin_bit_cast(Words<P>, values);
+  SAN_UNROLL
+  for (size_t i = 0; i < sizeof(P) / sizeof(typename Words<P>::Word); ++i)
+    store_word(reinterpret_cast<typename Words<P>::Word*>(p) + i, words.at[i]);
+#else
+  emulation::check_aligned(p, alignof(P));
+  *reinterpret_cast<P*>(p) = values;
+#endif
+}
+
+template <int N, typename T>
+SAN_DEVICE Pack<Accumulator<T>, N> widened(const Pack<T, N>& stored) {
   Pack<Accumulator<T>, N> out;
   SAN_UNROLL
   for (int e = 0; e < N; ++e) out.at[e] = widen(stored.at[e]);
   return out;
 }
 
+/// N elements from p, which is aligned to a Pack, as accumulators.
+template <int N, typename T>
+SAN_DEVICE Pack<Accumulator<T>, N> load(const T* p) {
+  return widened(load_stored<N>(p));
+}
+
 template <int N, typename T>
 SAN_DEVICE void store(T* p, const Pack<Accumulator<T>, N>& values) {
-#if !defined(__CUDACC__)
-  emulation::check_aligned(p, alignof(Pack<T, N>));
-#endif
   Pack<T, N> out;
   SAN_UNROLL
   for (int e = 0; e < N; ++e) out.at[e] = narrow<T>(values.at[e]);
-  *reinterpret_cast<Pack<T, N>*>(p) = out;
+  store_stored<N>(p, out);
 }
 
 /// The sum of v over `lanes` neighbouring lanes (a power of two), in each of them. All of a warp calls it.

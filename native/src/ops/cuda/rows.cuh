@@ -18,12 +18,18 @@ inline constexpr unsigned kBlock = 256;
 template <typename T>
 inline constexpr int kKeptPacks = sizeof(T) == 8 ? 1 : 4;
 
-/// Blocks that a grid of rows has at most: one wave of the largest device, and partial sums that stay small.
-inline unsigned block_limit() {
+/// Blocks of a grid that leaves partial sums, one row a block: four on each multiprocessor of an H200 (132),
+/// which all run at once where a thread has at most 64 registers. A constant, so that the order of additions
+/// is the same on each device.
+inline constexpr unsigned kSummingBlocks = 528;
+/// Blocks of another grid: so many waves that the last one, which is not full, costs little.
+inline constexpr unsigned kMostBlocks = 16384;
+
+inline unsigned block_limit(unsigned on_a_gpu) {
 #if defined(__CUDACC__)
-  return 1024;
+  return on_a_gpu;
 #else
-  return emulation::block_limit(1024);
+  return emulation::block_limit(on_a_gpu);
 #endif
 }
 
@@ -36,16 +42,19 @@ struct Rows {
 
   unsigned pixels_in_block() const { return kBlock / lanes; }
 
-  unsigned blocks(int64_t pixels) const {
+  /// Blocks for the pixels of each of `samples`, at least one; together at most `limit`, if there are fewer
+  /// samples than that.
+  unsigned blocks(int64_t pixels, unsigned limit, int64_t samples = 1) const {
     const int64_t wanted = (pixels + pixels_in_block() - 1) / pixels_in_block();
-    return static_cast<unsigned>(std::min<int64_t>(wanted, block_limit()));
+    const int64_t most = block_limit(limit) / std::max<int64_t>(1, samples);
+    return static_cast<unsigned>(std::clamp<int64_t>(most, 1, std::max<int64_t>(1, wanted)));
   }
 };
 
-/// How rows of `channels` elements of T are spread.
+/// How rows of `channels` elements of T are spread; packs are of `widest` elements, or of one.
 template <typename T>
-Rows rows_of(int64_t channels) {
-  const int vector = channels % kVector<T> == 0 ? kVector<T> : 1;
+Rows rows_of(int64_t channels, int widest = kVector<T>) {
+  const int vector = channels % widest == 0 ? widest : 1;
   const auto packs = static_cast<uint64_t>(channels / vector);
   const auto lanes = static_cast<unsigned>(std::min<uint64_t>(kWarp, std::bit_ceil(packs)));
   const uint64_t each = std::bit_ceil((packs + lanes - 1) / lanes);

@@ -28,8 +28,7 @@ __global__ void __launch_bounds__(kEmitThreads) emit_kernel(const T* x, uint8_t*
       cuda::Pack<uint8_t, kN> bytes;
 #pragma unroll
       for (int e = 0; e < kN; ++e) bytes.at[e] = emit_value(values[k].at[e]);
-      *reinterpret_cast<cuda::Pack<uint8_t, kN>*>(y + begin +
-                                                  (int64_t{k} * kEmitThreads + threadIdx.x) * kN) = bytes;
+      cuda::store_stored<kN>(y + begin + (int64_t{k} * kEmitThreads + threadIdx.x) * kN, bytes);
     }
     return;
   }

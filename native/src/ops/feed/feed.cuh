@@ -20,6 +20,17 @@ __device__ inline A clamp_unit(A q) {
   return low < A(1) ? low : A(1);
 }
 
+/// A transform's geometry and colours as A, which each block converts once: 6 and 12 numbers.
+inline constexpr int kGeometry = 6, kFeedNumbers = 18;
+
+/// All threads of a block call it.
+template <typename A>
+__device__ inline void convert_numbers(const FeedTransform& t, A* numbers) {
+  const auto i = static_cast<int>(threadIdx.x);
+  if (i < kFeedNumbers) numbers[i] = static_cast<A>(i < kGeometry ? t.geometry[i] : t.colour[i - kGeometry]);
+  __syncthreads();
+}
+
 /// Pixels around one place of a source image, and their weights.
 template <typename A>
 struct FeedTaps {
@@ -29,13 +40,13 @@ struct FeedTaps {
 
 /// A neighbour beyond the edge has the weight 0; the pixel itself stands for it.
 template <typename A>
-__device__ inline FeedTaps<A> feed_taps(const double* geometry, int64_t x, int64_t y, int64_t size) {
+__device__ inline FeedTaps<A> feed_taps(const A* geometry, int64_t x, int64_t y, int64_t size) {
   const A side = static_cast<A>(size), centre = static_cast<A>(size - 1) / 2;
   const A along = static_cast<A>(x) - centre, across = static_cast<A>(y) - centre;
-  const A u0 = static_cast<A>(geometry[1]) * across + static_cast<A>(geometry[2]) + centre;
-  const A v0 = static_cast<A>(geometry[4]) * across + static_cast<A>(geometry[5]) + centre;
-  const A u = mirrored(static_cast<A>(geometry[0]) * along + u0, side);
-  const A v = mirrored(static_cast<A>(geometry[3]) * along + v0, side);
+  const A u0 = geometry[1] * across + geometry[2] + centre;
+  const A v0 = geometry[4] * across + geometry[5] + centre;
+  const A u = mirrored(geometry[0] * along + u0, side);
+  const A v = mirrored(geometry[3] * along + v0, side);
   const int64_t column = static_cast<int>(u), line = static_cast<int>(v);
   const int64_t next = column + 1 < size ? 1 : 0, below = line + 1 < size ? size : 0;
   const int64_t at = line * size + column;
@@ -57,23 +68,23 @@ __device__ inline A other_colour(const FeedTransform& t, A q) {
 }
 
 template <int kChannels, typename A>
-__device__ inline void changed_pixel(const uint8_t* pixels, const FeedTransform& t, int64_t x, int64_t y,
-                                     int64_t size, A* out) {
+__device__ inline void changed_pixel(const uint8_t* pixels, const FeedTransform& t, const A* numbers,
+                                     int64_t x, int64_t y, int64_t size, A* out) {
   if (x >= t.cut_left && x < t.cut_right && y >= t.cut_top && y < t.cut_bottom) {
 #pragma unroll
     for (int c = 0; c < kChannels; ++c) out[c] = A(0);
     return;
   }
-  const FeedTaps<A> taps = feed_taps<A>(t.geometry, x, y, size);
+  const FeedTaps<A> taps = feed_taps(numbers, x, y, size);
   A q[kChannels];
 #pragma unroll
   for (int c = 0; c < kChannels; ++c) q[c] = tapped(pixels, taps, kChannels, c);
 #pragma unroll
   for (int c = 0; c < kChannels; ++c) {
     if constexpr (kChannels == 3) {
-      const double* k = t.colour + 4 * c;
-      const A mixed = static_cast<A>(k[0]) * q[0] + static_cast<A>(k[1]) * q[1] + static_cast<A>(k[2]) * q[2];
-      out[c] = t.colours ? clamp_unit(mixed + static_cast<A>(k[3])) : q[c];
+      const A* k = numbers + kGeometry + 4 * c;
+      const A mixed = k[0] * q[0] + k[1] * q[1] + k[2] * q[2];
+      out[c] = t.colours ? clamp_unit(mixed + k[3]) : q[c];
     } else {
       out[c] = other_colour(t, q[c]);
     }
@@ -103,16 +114,17 @@ __global__ void __launch_bounds__(kFeedThreads) feed_fours(const FeedParams<T> p
   constexpr int kPixels = 4;
   const int64_t area = p.size * p.size;
   const FeedPlace place = feed_place<kPixels>(area);
-  if (place.pixel >= area) return;
   const FeedTransform& t = p.transforms[place.image];
+  SAN_SHARED(A, numbers, kFeedNumbers);
+  convert_numbers(t, numbers);
+  if (place.pixel >= area) return;
   const int64_t source = p.indices != nullptr ? p.indices[place.image] : place.image;
   const uint8_t* pixels = p.pixels + source * area * kChannels;
   cuda::Pack<A, kPixels> values[kChannels];
   if (!changes(t)) {
 #pragma unroll
     for (int k = 0; k < kChannels; ++k) {
-      const auto bytes =
-          *reinterpret_cast<const cuda::Pack<uint8_t, 4>*>(pixels + place.pixel * kChannels + 4 * k);
+      const auto bytes = cuda::load_stored<4>(pixels + place.pixel * kChannels + 4 * k);
 #pragma unroll
       for (int e = 0; e < kPixels; ++e) values[k].at[e] = normalised(static_cast<A>(bytes.at[e]), A{});
     }
@@ -121,7 +133,7 @@ __global__ void __launch_bounds__(kFeedThreads) feed_fours(const FeedParams<T> p
     A made[kPixels * kChannels];
 #pragma unroll
     for (int i = 0; i < kPixels; ++i) {
-      changed_pixel<kChannels>(pixels, t, x, y, p.size, made + i * kChannels);
+      changed_pixel<kChannels>(pixels, t, numbers, x, y, p.size, made + i * kChannels);
       if (++x == p.size) {
         x = 0;
         ++y;
@@ -141,21 +153,23 @@ __global__ void __launch_bounds__(kFeedThreads) feed_single(const FeedParams<T> 
   using A = cuda::Accumulator<T>;
   const int64_t area = p.size * p.size;
   const FeedPlace place = feed_place<1>(area);
-  if (place.pixel >= area) return;
   const FeedTransform& t = p.transforms[place.image];
+  SAN_SHARED(A, numbers, kFeedNumbers);
+  convert_numbers(t, numbers);
+  if (place.pixel >= area) return;
   const int64_t source = p.indices != nullptr ? p.indices[place.image] : place.image;
   const uint8_t* pixels = p.pixels + source * area * p.channels;
   T* out = p.out + (place.image * area + place.pixel) * p.channels;
   const int64_t y = place.pixel / p.size, x = place.pixel % p.size;
   if (p.channels == 3) {
     A made[3];
-    changed_pixel<3>(pixels, t, x, y, p.size, made);
+    changed_pixel<3>(pixels, t, numbers, x, y, p.size, made);
 #pragma unroll
     for (int c = 0; c < 3; ++c) out[c] = cuda::narrow<T>(made[c]);
     return;
   }
   const bool cut = x >= t.cut_left && x < t.cut_right && y >= t.cut_top && y < t.cut_bottom;
-  const FeedTaps<A> taps = feed_taps<A>(t.geometry, x, y, p.size);
+  const FeedTaps<A> taps = feed_taps(numbers, x, y, p.size);
   for (int64_t c = 0; c < p.channels; ++c)
     out[c] = cuda::narrow<T>(cut ? A(0) : other_colour(t, tapped(pixels, taps, p.channels, c)));
 }

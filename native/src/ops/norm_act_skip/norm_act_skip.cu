@@ -4,21 +4,22 @@ namespace san::ops::cuda {
 
 template <typename T>
 int64_t norm_act_backward_blocks(int64_t pixels, int64_t channels) {
-  return rows_of<T>(channels).blocks(pixels);
+  return rows_of<T>(channels).blocks(pixels, kSummingBlocks);
 }
 
 template <typename T, typename A>
 void launch_norm_act_forward(const NormActForward<T, A>& p, cudaStream_t stream) {
   const Rows rows = rows_of<T>(p.channels);
   with_packs<T>(rows, [&]<int V, int N>() {
-    launch(norm_act_forward_kernel<T, A, V, N>, rows.blocks(p.pixels), kBlock, stream, p, rows.lanes);
+    launch(norm_act_forward_kernel<T, A, V, N>, rows.blocks(p.pixels, kMostBlocks), kBlock, stream, p,
+           rows.lanes);
   });
 }
 
 template <typename T, typename A>
 void launch_norm_act_backward(const NormActBackward<T, A>& p, cudaStream_t stream) {
   const Rows rows = rows_of<T>(p.channels);
-  const unsigned blocks = rows.blocks(p.pixels);
+  const unsigned blocks = rows.blocks(p.pixels, kSummingBlocks);
   with_packs<T>(rows, [&]<int V, int N>() {
     launch(norm_act_backward_kernel<T, A, V, N>, blocks, kBlock, stream, p, rows.lanes);
     if (p.partial != nullptr && N == 0)
@@ -31,7 +32,7 @@ template <typename T>
 void launch_skip_gradient(const SkipGradient<T>& p, cudaStream_t stream) {
   const Rows rows = rows_of<T>(p.in.to);
   with_vector<T>(rows, [&]<int V>() {
-    launch(skip_gradient_kernel<T, V>, rows.blocks(p.pixels), kBlock, stream, p, rows.lanes);
+    launch(skip_gradient_kernel<T, V>, rows.blocks(p.pixels, kMostBlocks), kBlock, stream, p, rows.lanes);
   });
 }
 

@@ -49,6 +49,10 @@ SAN_DEVICE Pack<A, V> skip_values(const NormActForward<T, A>& p, int64_t pixel, 
   return none;
 }
 
+/// Packs of a pixel up to which the skip is read together with x, before the sum over channels is known: more
+/// registers would cost more than the wait.
+inline constexpr int kEarlySkips = 2;
+
 template <typename T, typename A, int V, int N>
 __global__ void __launch_bounds__(kBlock) norm_act_forward_kernel(NormActForward<T, A> p, unsigned lanes) {
   const Place at(lanes);
@@ -58,12 +62,14 @@ __global__ void __launch_bounds__(kBlock) norm_act_forward_kernel(NormActForward
     const T* x = p.x + pixel * p.channels;
     A sum = 0;
     if constexpr (N > 0) {
-      Pack<A, V> v[N];
+      constexpr bool kEarly = N <= kEarlySkips;
+      Pack<A, V> v[N], skip[kEarly ? N : 1];
       SAN_UNROLL
       for (int n = 0; n < N; ++n) {
         const int64_t c = (int64_t{n} * lanes + at.lane) * V;
         if (!active || c >= p.channels) continue;
         v[n] = biased<V>(x, p.bias, c, p.before);
+        if constexpr (kEarly) skip[n] = skip_values<V>(p, pixel, c);
         SAN_UNROLL
         for (int e = 0; e < V; ++e) sum += v[n].at[e] * v[n].at[e];
       }
@@ -73,8 +79,8 @@ __global__ void __launch_bounds__(kBlock) norm_act_forward_kernel(NormActForward
       for (int n = 0; n < N; ++n) {
         const int64_t c = (int64_t{n} * lanes + at.lane) * V;
         if (!active || c >= p.channels) continue;
-        store<V>(p.y + pixel * p.channels + c,
-                 norm_act_values(v[n], r, p.after, skip_values<V>(p, pixel, c)));
+        if constexpr (!kEarly) skip[0] = skip_values<V>(p, pixel, c);
+        store<V>(p.y + pixel * p.channels + c, norm_act_values(v[n], r, p.after, skip[kEarly ? n : 0]));
       }
     } else {
       const int64_t first = active ? int64_t{at.lane} * V : p.channels;

@@ -15,9 +15,10 @@
 //
 // Memory traffic per element: forward reads x and skip and writes y; backward reads x and g and writes dx,
 // and reads g and writes d skip where the skip changes size or channels (else d skip is g itself). One r per
-// pixel is kept from forward to backward. Sums over channels are accumulated in float64, since the gradients
-// of gates cancel to 1e-4 of their terms; those over pixels in pieces, whose bounds depend on the shape
-// alone.
+// pixel is kept from forward to backward. On the processor sums over channels are accumulated in float64,
+// since the gradients of gates cancel to 1e-4 of their terms; on a GPU in float32, in which a lane adds up a
+// few of them and the lanes theirs as a tree. Those over pixels go in pieces, whose bounds depend on the
+// shape alone.
 #pragma once
 
 #include <cstdint>

@@ -9,6 +9,7 @@
 
 #include "ops/norm_act_skip/norm_act_skip.h"
 #include "ops/reference.h"
+#include "ops/rpa_gate/bilinear.h"
 #include "ops/rpa_gate/params.h"
 #include "ops/tensors.h"
 #include "profiling/scope.h"
@@ -181,9 +182,8 @@ class Gate : public torch::autograd::Function<Gate> {
     const Tensor &x = saved[0], &n = saved[1];
     if (at::GradMode::is_enabled()) {  // a gradient that is to be differentiated again
       const Tensor &g = grads[0], s = at::sigmoid(n);
-      const Tensor ds = at::upsample_bilinear2d_backward(g * x, {x.size(2), x.size(3)}, n.sizes(),
-                                                         /*align_corners=*/false);
-      return {g * at::upsample_bilinear2d(s, {x.size(2), x.size(3)}, false), ds * s * (1 - s)};
+      const Tensor ds = bilinear_adjoint(g * x, n.size(2), n.size(3));
+      return {g * bilinear(s, x.size(2), x.size(3)), ds * s * (1 - s)};
     }
     const profiling::Operation operation("san::rpa_gate_backward");
     const auto [dx, dn] = gradient(channels_last(grads[0]), x, saved[2]);

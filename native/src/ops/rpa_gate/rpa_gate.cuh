@@ -57,18 +57,6 @@ struct Cell {
   }
 };
 
-/// s at the four sources around a cell, [row][column].
-template <int V, typename A>
-SAN_DEVICE void load_corners(const A* s, const RpaSize& n, const Cell<A>& cell, int64_t c,
-                             Pack<A, V> (&corner)[2][2]) {
-  SAN_UNROLL
-  for (int q = 0; q < 4; ++q) {
-    const int64_t row = cell.sample * n.low_height + (q < 2 ? cell.row : cell.next_row);
-    const int64_t column = q % 2 == 0 ? cell.column : cell.next_column;
-    corner[q / 2][q % 2] = load<V>(s + (row * n.low_width + column) * n.channels + c);
-  }
-}
-
 /// Between a and b, at weight w of b.
 template <int V, typename A>
 SAN_DEVICE Pack<A, V> blend(const Pack<A, V>& a, const Pack<A, V>& b, A w) {
@@ -77,6 +65,22 @@ SAN_DEVICE Pack<A, V> blend(const Pack<A, V>& a, const Pack<A, V>& b, A w) {
   for (int e = 0; e < V; ++e) out.at[e] = (A(1) - w) * a.at[e] + w * b.at[e];
   return out;
 }
+
+/// s left and right of a cell's targets in row i, between its rows of sources. The four sources are read
+/// again for each row, from the nearest cache: kept, they would take half of a thread's registers.
+template <int V, typename A>
+struct Sides {
+  Pack<A, V> left, right;
+
+  SAN_DEVICE Sides(const A* s, const RpaSize& n, const Cell<A>& cell, int64_t c, A down) {
+    const int64_t above = cell.sample * n.low_height + cell.row, below = above + cell.next_row - cell.row;
+    const auto source = [&](int64_t row, int column) {
+      return load<V>(s + (row * n.low_width + column) * n.channels + c);
+    };
+    left = blend(source(above, cell.column), source(below, cell.column), down);
+    right = blend(source(above, cell.next_column), source(below, cell.next_column), down);
+  }
+};
 
 template <typename T, typename A, int V>
 __global__ void __launch_bounds__(kBlock) rpa_sigmoid_kernel(RpaForward<T, A> p, unsigned lanes) {
@@ -91,61 +95,85 @@ __global__ void __launch_bounds__(kBlock) rpa_sigmoid_kernel(RpaForward<T, A> p,
     }
 }
 
+/// Columns whose values are on their way at once; between two sources lie four where the logits have a
+/// sixteenth of the pixels.
+inline constexpr int kForwardColumns = 4;
+template <typename T, int V>
+inline constexpr int kBackwardColumns = V * sizeof(T) < 16 ? 4 : 2;
+
 template <typename T, typename A, int V>
-__global__ void __launch_bounds__(kBlock) rpa_forward_kernel(RpaForward<T, A> p, unsigned lanes) {
+__global__ void __launch_bounds__(kBlock, 3) rpa_forward_kernel(RpaForward<T, A> p, unsigned lanes) {
   const Place at(lanes);
   const RpaSize n = p.size;
   const Axis<A> rows(n.low_height, n.height), columns(n.low_width, n.width);
   for (int64_t index = at.first() + at.group; index < n.cells(); index += at.step()) {
     const Cell<A> cell(index, n, rows, columns);
-    for (int64_t c = int64_t{at.lane} * V; c < n.channels; c += int64_t{lanes} * V) {
-      Pack<A, V> s[2][2];
-      load_corners(p.s, n, cell, c, s);
+    for (int64_t c = int64_t{at.lane} * V; c < n.channels; c += int64_t{lanes} * V)
       for (int i = cell.top; i < cell.bottom; ++i) {
-        const A down = rows.position(i) - static_cast<A>(cell.row);
-        const Pack<A, V> left = blend(s[0][0], s[1][0], down), right = blend(s[0][1], s[1][1], down);
+        const Sides<V, A> sides(p.s, n, cell, c, rows.position(i) - static_cast<A>(cell.row));
         const int64_t row = ((cell.sample * n.height + i) * n.width) * n.channels + c;
-        for (int j = cell.left; j < cell.right; ++j) {
-          const Pack<A, V> gate = blend(left, right, columns.position(j) - static_cast<A>(cell.column));
-          Pack<A, V> x = load<V>(p.x + row + j * n.channels);
+        for (int first = cell.left; first < cell.right; first += kForwardColumns) {
+          Pack<T, V> stored[kForwardColumns];
           SAN_UNROLL
-          for (int e = 0; e < V; ++e) x.at[e] *= gate.at[e];
-          store<V>(p.y + row + j * n.channels, x);
+          for (int k = 0; k < kForwardColumns; ++k)
+            if (first + k < cell.right) stored[k] = load_stored<V>(p.x + row + (first + k) * n.channels);
+          SAN_UNROLL
+          for (int k = 0; k < kForwardColumns; ++k) {
+            const int j = first + k;
+            if (j >= cell.right) continue;
+            const A across = columns.position(j) - static_cast<A>(cell.column);
+            const Pack<A, V> gate = blend(sides.left, sides.right, across);
+            Pack<A, V> y = widened(stored[k]);
+            SAN_UNROLL
+            for (int e = 0; e < V; ++e) y.at[e] *= gate.at[e];
+            store<V>(p.y + row + j * n.channels, y);
+          }
         }
       }
-    }
   }
 }
 
 /// dx, and each cell's four sums.
 template <typename T, typename A, int V>
-__global__ void __launch_bounds__(kBlock) rpa_backward_kernel(RpaBackward<T, A> p, unsigned lanes) {
+__global__ void __launch_bounds__(kBlock, 2) rpa_backward_kernel(RpaBackward<T, A> p, unsigned lanes) {
+  constexpr int kColumns = kBackwardColumns<T, V>;
   const Place at(lanes);
   const RpaSize n = p.size;
   const Axis<A> rows(n.low_height, n.height), columns(n.low_width, n.width);
   for (int64_t index = at.first() + at.group; index < n.cells(); index += at.step()) {
     const Cell<A> cell(index, n, rows, columns);
     for (int64_t c = int64_t{at.lane} * V; c < n.channels; c += int64_t{lanes} * V) {
-      Pack<A, V> s[2][2], sums[2][2] = {};
-      load_corners(p.s, n, cell, c, s);
+      Pack<A, V> sums[2][2] = {};
       for (int i = cell.top; i < cell.bottom; ++i) {
         const A down = rows.position(i) - static_cast<A>(cell.row);
-        const Pack<A, V> left = blend(s[0][0], s[1][0], down), right = blend(s[0][1], s[1][1], down);
+        const Sides<V, A> sides(p.s, n, cell, c, down);
         Pack<A, V> to_left = {}, to_right = {};
         const int64_t row = ((cell.sample * n.height + i) * n.width) * n.channels + c;
-        for (int j = cell.left; j < cell.right; ++j) {
-          const A across = columns.position(j) - static_cast<A>(cell.column);
-          const Pack<A, V> gate = blend(left, right, across);
-          const Pack<A, V> g = load<V>(p.g + row + j * n.channels), x = load<V>(p.x + row + j * n.channels);
-          Pack<A, V> dx;
+        for (int first = cell.left; first < cell.right; first += kColumns) {
+          Pack<T, V> stored_g[kColumns], stored_x[kColumns];
           SAN_UNROLL
-          for (int e = 0; e < V; ++e) {
-            const A product = g.at[e] * x.at[e];
-            dx.at[e] = g.at[e] * gate.at[e];
-            to_left.at[e] += (A(1) - across) * product;
-            to_right.at[e] += across * product;
+          for (int k = 0; k < kColumns; ++k)
+            if (first + k < cell.right) {
+              stored_g[k] = load_stored<V>(p.g + row + (first + k) * n.channels);
+              stored_x[k] = load_stored<V>(p.x + row + (first + k) * n.channels);
+            }
+          SAN_UNROLL
+          for (int k = 0; k < kColumns; ++k) {
+            const int j = first + k;
+            if (j >= cell.right) continue;
+            const A across = columns.position(j) - static_cast<A>(cell.column);
+            const Pack<A, V> gate = blend(sides.left, sides.right, across), g = widened(stored_g[k]),
+                             x = widened(stored_x[k]);
+            Pack<A, V> dx;
+            SAN_UNROLL
+            for (int e = 0; e < V; ++e) {
+              const A product = g.at[e] * x.at[e];
+              dx.at[e] = g.at[e] * gate.at[e];
+              to_left.at[e] += (A(1) - across) * product;
+              to_right.at[e] += across * product;
+            }
+            store<V>(p.dx + row + j * n.channels, dx);
           }
-          store<V>(p.dx + row + j * n.channels, dx);
         }
         SAN_UNROLL
         for (int e = 0; e < V; ++e) {
