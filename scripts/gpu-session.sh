@@ -12,14 +12,14 @@ work=$(mktemp -d)
 limit=${LIMIT:-580}
 export CUDAARCHS=${CUDAARCHS:-90}
 # Node, the packages, and what was built elsewhere, on a machine that has none and no network, perhaps not even xz.
-untar() { tar -xf "$1" 2>/dev/null || python3 -c 'import sys, tarfile; tarfile.open(sys.argv[1]).extractall()' "$1"; }
 if [ -f .gpu/unpack.sh ]; then . .gpu/unpack.sh; fi
 built=.gpu/built.tar.xz
 if [ -f $built ]; then
   folder=$(python3 -c 'import sys, tarfile
 print(next(n.split("/")[-2] for n in tarfile.open(sys.argv[1]).getnames() if n.endswith("/san_native.node")))' $built)
   export SAN_NATIVE_BUILD=${SAN_NATIVE_BUILD:-$folder}
-  [ -e "$SAN_NATIVE_BUILD" ] || untar $built
+  [ -e "$SAN_NATIVE_BUILD" ] || tar -xf $built 2>/dev/null ||
+    python3 -c 'import sys, tarfile; tarfile.open(sys.argv[1]).extractall()' $built
 fi
 export SAN_NATIVE_BUILD=${SAN_NATIVE_BUILD:-build-cuda}
 torch=${SAN_NATIVE_LIBTORCH:-$(python3 -c 'import torch; print(torch.__path__[0])')}
