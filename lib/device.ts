@@ -38,6 +38,10 @@ export function requireDevice(name: string, cuda: CudaInfo, localRank = 0): Devi
     const fix = MISSING.find(({ of }) => of.test(cuda.fault ?? ''))?.fix;
     throw refuse(`${cuda.fault}${fix === undefined ? '' : `; ${fix}`}, or use --device cpu`);
   }
+  if (localRank > 0 && count > 1 && name.startsWith('cuda:'))
+    throw refuse(
+      'several ranks of a machine need a GPU each; use cuda, with which each takes that of its number',
+    );
   if (index >= count) {
     const names = cuda.devices.map((device, i) => `cuda:${i} (${device.name})`).join(', ');
     const which = name.startsWith('cuda:') ? 'such device' : `device for rank ${localRank} of this machine`;

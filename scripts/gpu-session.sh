@@ -36,9 +36,8 @@ build() {
 }
 # Of the core's the groups that launch kernels: the others are CI's. Those on large tensors are a part of their own, for one test
 # fills the GPU's memory, as one of the first does.
-tests() {
-  node dist/test/gpu/device.js
-}
+# Some thousand different convolutions, of which each is needed a few times: not worth looking for the fastest algorithms.
+tests() { SAN_NATIVE_AUTOTUNE=0 node dist/test/gpu/device.js; }
 core() {
   "$core" ado_gate attention emit norm_act_skip rpa_gate shared_step emit_cuda feed_cuda gates_cuda norm_act_skip_cuda \
     polyphase_cuda random_cuda shared_step_cuda
@@ -68,8 +67,8 @@ generate-compiled() { bench generate-compiled generate compile; }
 # The first are what the others are worth nothing without; the longest come last.
 all='build tests core kernels train generate profile profile-eager convolutions large train-compiled generate-compiled sanitize'
 # Most seconds that a part may take.
-declare -A most=([build]=500 [tests]=120 [core]=90 [kernels]=60 [profile]=60 [profile-eager]=60 [convolutions]=90 [train]=90
-  [generate]=90 [large]=120 [train-compiled]=300 [generate-compiled]=300 [sanitize]=200)
+declare -A most=([build]=500 [tests]=150 [core]=90 [kernels]=60 [profile]=90 [profile-eager]=90 [convolutions]=90 [train]=120
+  [generate]=120 [large]=120 [train-compiled]=300 [generate-compiled]=300 [sanitize]=200)
 export -f $(tr ' ' '\n' <<<"$all") profiled bench
 export work torch core
 

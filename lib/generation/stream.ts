@@ -31,6 +31,11 @@ export interface DrawOptions extends Truncation {
 const LOOK_AHEAD = 2;
 /** The native half computes up to so many images side by side, which is faster than one by one. */
 const BLOCK = 16;
+/**
+ * A GPU computes so many pixels side by side, the last batch filled up, and from 16 to 256 images: batch_of() of
+ * native/src/inference/inference.cpp.
+ */
+const PIXELS = 2 ** 20;
 /** Seconds and bytes of a batch whose size is chosen here. */
 const BATCH_SECONDS = 0.25;
 const BATCH_BYTES = 2 ** 24;
@@ -90,6 +95,7 @@ class BatchSizer {
   private readonly fixed: number | undefined;
   private readonly chunks = new ChunkSizer(BATCH_SECONDS);
   private mostBlocks = Number.POSITIVE_INFINITY;
+  private atOnce = BLOCK;
   private lastEnd = performance.now();
 
   constructor(fixed: number | undefined) {
@@ -97,13 +103,16 @@ class BatchSizer {
   }
 
   next(): number {
-    return this.fixed ?? this.chunks.next(this.mostBlocks) * BLOCK;
+    if (this.fixed !== undefined) return this.fixed;
+    const images = this.chunks.next(this.mostBlocks) * BLOCK;
+    return images > this.atOnce ? images - (images % this.atOnce) : images;
   }
 
   record({ data, shape }: ImageBatch): void {
     const now = performance.now();
     this.chunks.record(Math.ceil(shape[0] / BLOCK), (now - this.lastEnd) / 1000);
     this.lastEnd = now;
+    this.atOnce = Math.min(256, Math.max(BLOCK, Math.floor(PIXELS / shape[1] ** 2)));
     this.mostBlocks = Math.max(1, Math.floor(BATCH_BYTES / ((data.length / shape[0]) * BLOCK)));
   }
 }

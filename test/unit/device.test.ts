@@ -35,13 +35,13 @@ describe('the device that a name stands for', () => {
 
   it('is that of its own for each rank of a machine; the only one it sees, where its launcher gave it that', () => {
     const one: CudaInfo = { ...working, devices: [gpu] };
-    expect(['auto', 'cuda', 'cuda:0', 'cpu'].map((name) => requireDevice(name, working, 1))).toEqual([
+    expect(['auto', 'cuda', 'cpu'].map((name) => requireDevice(name, working, 1))).toEqual([
       'cuda:1',
       'cuda:1',
-      'cuda:0',
       'cpu',
     ]);
-    expect(requireDevice('auto', one, 3)).toBe('cuda:0');
+    expect(['auto', 'cuda:0'].map((name) => requireDevice(name, one, 3))).toEqual(['cuda:0', 'cuda:0']);
+    expect(() => requireDevice('cuda:0', working, 1)).toThrow('several ranks of a machine need a GPU each');
     expect(() => requireDevice('auto', working, 2)).toThrow(
       'no device for rank 2 of this machine, only cuda:0',
     );

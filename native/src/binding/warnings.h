@@ -6,7 +6,7 @@
 
 namespace san::binding {
 
-/// From now on keeps the warnings of the calling thread, each text once a process.
+/// From now on keeps the warnings of the calling thread, each text of LibTorch's own once a process.
 void collect_warnings();
 
 /// What was kept since the last call, as single lines. Any thread.

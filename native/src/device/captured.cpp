@@ -1,5 +1,6 @@
 #include "device/captured.h"
 
+#include <ATen/core/CachingHostAllocator.h>
 #include <ATen/cuda/CUDAGraph.h>
 #include <c10/cuda/CUDACachingAllocator.h>
 #include <c10/cuda/CUDAStream.h>
@@ -14,16 +15,38 @@ namespace {
 /// Times that work is queued as it is before it is captured.
 constexpr int kWarmUps = 3;
 
-/// Ends a capture that is void. Where CUDA says so when it is ended, some LibTorchs go on giving the memory
-/// of every later tensor to it, and refuse to release any.
+/// Whether a graph whose capture failed gives its memory back by itself, as LibTorch's do from 2.14 on.
+template <typename Graph>
+struct Looked : Graph {
+  static constexpr bool frees_itself() {
+    return requires(Looked & graph) { graph.allocated_pool_; };
+  }
+};
+
+void attempt(const std::function<void()>& work) {
+  try {
+    work();
+  } catch (const c10::Error&) {
+    // It had been done.
+  }
+}
+
+/// Ends a capture that is void. Where CUDA refuses to end it, older LibTorchs would give the memory of later
+/// tensors to it, and keep what it has.
 void abandon(at::cuda::CUDAGraph& graph, c10::DeviceIndex device, const c10::MempoolId_t& pool) {
   try {
     graph.capture_end();
   } catch (const c10::Error&) {
-    try {
-      c10::cuda::CUDACachingAllocator::endAllocateToPool(device, pool);
-    } catch (const c10::Error&) {
-      // This LibTorch had done it.
+    if constexpr (!Looked<at::cuda::CUDAGraph>::frees_itself()) {
+      attempt([&] {
+        c10::cuda::CUDACachingAllocator::endAllocateToPool(device, pool);
+        c10::cuda::CUDACachingAllocator::releasePool(device, pool);
+      });
+      attempt([&] {
+        at::HostAllocator* host = at::getHostAllocator(at::kCUDA);
+        host->end_allocate_to_pool(pool);
+        host->release_pool(pool);
+      });
     }
   }
   // What the capture left as the thread's last error is not that of the next launch.
@@ -54,24 +77,22 @@ void Captured::capture(const std::function<void()>& work, const Captured* siblin
   // A pool lives as long as a graph that uses it.
   const bool shared = sibling != nullptr && sibling->graph_;
   const c10::MempoolId_t pool = shared ? sibling->graph_->pool() : at::cuda::graph_pool_handle();
-  graph->capture_begin(pool, cudaStreamCaptureModeThreadLocal);
   try {
+    graph->capture_begin(pool, cudaStreamCaptureModeThreadLocal);
     work();
-  } catch (...) {
-    abandon(*graph, stream.device_index(), pool);
-    throw;  // what made the capture void
-  }
-  try {
     graph->capture_end();
   } catch (...) {
     abandon(*graph, stream.device_index(), pool);
-    throw;
+    throw;  // what made the capture void
   }
   graph_ = std::move(graph);
 }
 
 void Captured::queue(const std::function<void()>& work, std::string& obstacle, const Captured* sibling) {
-  if (!obstacle.empty()) return work();
+  if (!obstacle.empty()) {
+    graph_.reset();  // of work that was captured before its sibling could not be
+    return work();
+  }
   if (!graph_) {
     if (warm_ups_++ < kWarmUps) return work();
     try {

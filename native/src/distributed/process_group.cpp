@@ -6,6 +6,8 @@
 #include <cstdlib>
 #include <deque>
 #include <optional>
+#include <string>
+#include <string_view>
 #include <thread>
 #include <torch/csrc/distributed/c10d/PrefixStore.hpp>
 #include <torch/csrc/distributed/c10d/ProcessGroupGloo.hpp>
@@ -38,6 +40,15 @@ constexpr std::chrono::microseconds kPoll{50};
 constexpr size_t kSumsUnderWay = 2;
 
 std::string first_line(const std::string& text) { return text.substr(0, text.find('\n')); }
+
+/// What an error says in a line: its first one, and the reason that NCCL gives further down, such as two
+/// ranks on one GPU.
+std::string reason_of(const std::string& text) {
+  constexpr std::string_view kReason = "Last error:\n";
+  const size_t at = text.find(kReason);
+  if (at == std::string::npos) return first_line(text);
+  return first_line(text) + ": " + first_line(text.substr(at + kReason.size()));
+}
 
 /// The elements in memory order, whatever the strides.
 at::Tensor flat_view(const at::Tensor& tensor) {
@@ -76,7 +87,7 @@ class GroupOfProcesses final : public ProcessGroup {
       abandon();
       throw;
     } catch (const std::exception& error) {
-      const std::string reason = first_line(error.what());
+      const std::string reason = reason_of(error.what());
       abandon();
       throw Error(kRendezvous, "the ranks cannot connect to each other: " + reason +
                                    "; GLOO_SOCKET_IFNAME names the network interface to use");
@@ -109,8 +120,8 @@ class GroupOfProcesses final : public ProcessGroup {
     }
     std::vector<at::Tensor> outputs = {at::empty({own.size(1)}, own.options())};
     std::vector<std::vector<at::Tensor>> inputs = {own.unbind(0)};
-    await_or_queue(
-        begin([&](c10d::Backend& backend) { return backend.reduce_scatter(outputs, inputs); }, own), own);
+    // The step reads what comes of it before its gradients are summed: a lost rank is noticed here.
+    await_device(begin([&](c10d::Backend& backend) { return backend.reduce_scatter(outputs, inputs); }, own));
     return outputs[0];
   }
 
@@ -239,7 +250,7 @@ class GroupOfProcesses final : public ProcessGroup {
     try {
       return start(tensor.defined() && tensor.is_cuda() ? nccl() : *gloo_);
     } catch (const std::exception& error) {
-      lose(first_line(error.what()));
+      lose(reason_of(error.what()));
     }
   }
 
@@ -258,15 +269,15 @@ class GroupOfProcesses final : public ProcessGroup {
         work->wait(kSlice);
         waiting = false;
       } catch (const std::exception& error) {
-        if (work->isCompleted()) lose(first_line(error.what()));
+        if (work->isCompleted()) lose(reason_of(error.what()));
         look_for_faults();
       }
     }
     note_wait(begun);
   }
 
-  /// Results on a GPU are waited for by the current stream alone: a step sums its gradients later, and that
-  /// wait is the one that notices a lost rank.
+  /// Results on a GPU are waited for by the current stream alone: a reduce_scatter() or a sum of gradients
+  /// follows, and that wait is the one that notices a lost rank.
   void await_or_queue(const Work& work, const at::Tensor& tensor) {
     if (!tensor.is_cuda()) return await(work);
     queue_wait(work);
@@ -278,7 +289,7 @@ class GroupOfProcesses final : public ProcessGroup {
     try {
       work->wait();
     } catch (const std::exception& error) {
-      lose(first_line(error.what()));
+      lose(reason_of(error.what()));
     }
   }
 
@@ -296,7 +307,7 @@ class GroupOfProcesses final : public ProcessGroup {
     } catch (const Error&) {
       throw;
     } catch (const std::exception& error) {
-      lose(first_line(error.what()));
+      lose(reason_of(error.what()));
     }
     note_wait(begun);
   }

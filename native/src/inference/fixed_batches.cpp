@@ -63,7 +63,11 @@ at::Tensor FixedBatches::run_here(const at::Tensor& rows, const Cancelled& cance
 #ifdef SAN_NATIVE_CUDA
 at::Tensor FixedBatches::run_on_device(const at::Tensor& rows, const Cancelled& cancelled) {
   const c10::cuda::CUDAGuard on(device_);
-  if (!stream_) stream_ = c10::cuda::getStreamFromPool(/*isHighPriority=*/false, device_.index());
+  // One of its own to capture on; memory is kept for each stream apart, so that otherwise the current one
+  // does.
+  if (!stream_)
+    stream_ = obstacle_.empty() ? c10::cuda::getStreamFromPool(/*isHighPriority=*/false, device_.index())
+                                : c10::cuda::getCurrentCUDAStream(device_.index());
   c10::cuda::getCurrentCUDAStream(device_.index()).synchronize();
   const c10::cuda::CUDAStreamGuard on_own_stream(*stream_);
 

@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "profiling/noise.h"
 #include "profiling/stopwatch.h"
 #include "san/device.h"
 #include "san/training_step.h"
@@ -86,10 +87,10 @@ StepInputs some_inputs(const ModelConfig& model, const LossConfig& loss, int64_t
   in.precision = precision;
   // As on a GPU, where R's gradient through R(G(Z)) is worked out whether repulsion needs it or not.
   in.deferred = true;
-  in.z = at::randn({batch_size, model.latent_channels, model.latent_size, model.latent_size}, options);
-  in.x = at::randn({batch_size, model.image_channels, s, s}, options).tanh();
+  in.z = noise({batch_size, model.latent_channels, model.latent_size, model.latent_size}, options);
+  in.x = noise({batch_size, model.image_channels, s, s}, options).tanh();
   if (loss.estimator != Estimator::sinkhorn)
-    in.directions = {at::randn({d, loss.projections}, options), loss.estimator == Estimator::normal};
+    in.directions = {noise({d, loss.projections}, options), loss.estimator == Estimator::normal};
   return in;
 }
 
@@ -100,10 +101,7 @@ double operations_of(const at::Tensor& small_side, const at::Tensor& weight) {
   return 2 * pixels * static_cast<double>(weight.numel());
 }
 
-at::Tensor like(const c10::IValue& value) {
-  const at::Tensor& t = value.toTensor();
-  return at::randn_like(t, t.suggest_memory_format());
-}
+at::Tensor like(const c10::IValue& value) { return noise_like(value.toTensor()); }
 
 /// Whether it is a block's transposed convolution of stride 1: 3x3, of as many pixels as its input.
 bool keeps_size(const at::Tensor& w, bool transposed, const std::vector<int64_t>& strides) {

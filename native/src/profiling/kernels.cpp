@@ -14,6 +14,7 @@
 #include "ops/norm_act_skip/norm_act_skip.h"
 #include "ops/rpa_gate/rpa_gate.h"
 #include "ops/tensors.h"
+#include "profiling/noise.h"
 #include "profiling/stopwatch.h"
 #include "random/random.h"
 #include "san/device.h"
@@ -60,18 +61,18 @@ class Bench {
     const at::AutoGradMode grad_mode(true);
     std::vector<Tensor> leaves;
     for (const Tensor& input : inputs) leaves.push_back(input.requires_grad_(true));
-    const Tensor y = f(), g = at::randn_like(y);
+    const Tensor y = f(), g = noise_like(y);
     add(name + ", gradient", gradient * image,
         [&] { torch::autograd::grad({y}, leaves, {g}, /*retain_graph=*/true); });
   }
 
   /// (samples, channels, size, size), channels-last.
   Tensor image(int64_t size = kSize) const {
-    return ops::channels_last(at::randn({samples_, kChannels, size, size}, options()));
+    return ops::channels_last(noise({samples_, kChannels, size, size}, options()));
   }
   /// A parameter in what x is accumulated in.
   Tensor parameter(at::IntArrayRef sizes) const {
-    return at::randn(sizes, options().dtype(at::toOpMathType(dtype_))) / 8;
+    return noise(sizes, options().dtype(at::toOpMathType(dtype_))) / 8;
   }
 
   const c10::Device& device() const { return device_; }
@@ -180,7 +181,7 @@ void time_update(Bench& bench, const ModelConfig& model) {
   Optimizer optimizer({}, parameters);
   const auto gradients = [&](Net net) {
     std::vector<Tensor> out;
-    for (const size_t i : parameters.indices(net)) out.push_back(at::randn_like(parameters.tensor(i)));
+    for (const size_t i : parameters.indices(net)) out.push_back(noise_like(parameters.tensor(i)));
     return out;
   };
   const auto generator = gradients(Net::generator), reverser = gradients(Net::reverser);

@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 #include <ATen/core/grad_mode.h>
 
+#include "profiling/noise.h"
 #include "profiling/stopwatch.h"
 
 namespace san::profiling {
@@ -23,24 +24,23 @@ Peak measure_peak(const c10::Device& device, at::ScalarType dtype) {
   const OwnStream own_stream(device);
   const Sizes s = device.is_cpu() ? kProcessor : kGpu;
   const auto options = at::TensorOptions(device).dtype(dtype);
-  // Random numbers: multipliers are faster with zeros and ones.
   const auto timed = [&](const auto& f) { return seconds_of(device, kSeconds, f); };
   const double n = static_cast<double>(s.matrix), channels = static_cast<double>(s.channels);
   Peak peak{};
   {
-    const at::Tensor a = at::randn({s.matrix, s.matrix}, options), b = at::randn_like(a);
+    const at::Tensor a = noise({s.matrix, s.matrix}, options), b = noise_like(a);
     at::Tensor c = at::empty_like(a);
     peak.matmul = 2 * n * n * n / timed([&] { at::mm_out(c, a, b); });
   }
   {
     const at::Tensor x =
-        at::randn({s.batch, s.channels, s.size, s.size}, options).contiguous(at::MemoryFormat::ChannelsLast);
+        noise({s.batch, s.channels, s.size, s.size}, options).contiguous(at::MemoryFormat::ChannelsLast);
     const at::Tensor w =
-        at::randn({s.channels, s.channels, 3, 3}, options).contiguous(at::MemoryFormat::ChannelsLast);
+        noise({s.channels, s.channels, 3, 3}, options).contiguous(at::MemoryFormat::ChannelsLast);
     const double operations = 2 * 9 * channels * static_cast<double>(x.numel());
     peak.convolution = operations / timed([&] { at::conv2d(x, w, {}, 1, /*padding=*/1); });
   }
-  const at::Tensor from = at::randint(256, {s.copied}, options.dtype(at::kByte));
+  const at::Tensor from = noise({s.copied / 4}, options.dtype(at::kFloat)).view(at::kByte);
   at::Tensor to = at::empty_like(from);
   peak.copy = 2 * static_cast<double>(s.copied) / timed([&] { to.copy_(from); });
   return peak;

@@ -1,7 +1,8 @@
 // The kernels' parameters and launches; params.h has formulas and gradients.
 //
 // A cell is what lies between the same four pixels of s: about as many pixels of x as H W / (h w). A thread
-// takes some channels of one cell, with those four values in registers.
+// takes some channels of one cell, row by row, and reads the four values again for each, from the nearest
+// cache.
 //
 // Memory traffic per element of x: forward reads x and writes y; backward reads g and x and writes dx, once
 // each, and four sums a cell, a quarter of an element where x has 16 times the pixels of s, which a second
