@@ -58,6 +58,23 @@ describe('drawRanges', () => {
     expect(Math.max(...asked.map(({ count }) => count))).toBeLessThanOrEqual(64);
   });
 
+  it('fills the batches that a GPU computes, once they are that large: 64 images of 128 pixels', async () => {
+    const asked: number[] = [];
+    const network: Drawer = {
+      generate: async ({ count }) => {
+        asked.push(count);
+        return { data: new Uint8Array(count * 128 ** 2 * 3), shape: [count, 128, 128, 3] };
+      },
+    };
+    let count = 0;
+    for await (const { shape } of drawRanges(network, endless, { seed: 1 })) {
+      count += shape[0];
+      if (count > 1500) break;
+    }
+    expect(asked.filter((n) => n > 64 && n % 64 !== 0)).toEqual([]);
+    expect(Math.max(...asked)).toBe(320);
+  });
+
   it('throws the reason of an abort, before the first batch and between two', async () => {
     const { drawer: network, asked } = drawer();
     const reason = new Error('enough');
