@@ -29,6 +29,9 @@ struct Leaves {
   NetworkParameters parameters;
   /// The leaves themselves.
   NetworkParameters exact;
+  /// The leaves, their kernels in the precision of the step: whose gradients are the leaves' as well, but not
+  /// yet in float32, where nothing sees `exact`.
+  std::vector<Tensor> rough;
 };
 
 /// The bfloat16 copy of a float32 kernel in its place; the gradient goes to the kernel, in float32.
@@ -53,15 +56,17 @@ Leaves make_leaves(const ParameterStore& store, Net net, Precision precision) {
   leaves.exact = arrange(net, [&](const std::string& name) { return by_name.at(name); });
   if (precision != Precision::bf16) {
     leaves.parameters = leaves.exact;
+    leaves.rough = leaves.tensors;
     return leaves;
   }
   // Biases and the attention's layers, which no convolution sees, stay as they are.
   for (size_t k = 0; k < leaves.tensors.size(); ++k) {
     const size_t i = store.indices(net)[k];
     const Tensor& leaf = leaves.tensors[k];
-    if (leaf.dim() != 4) continue;
-    by_name[store.spec(i).name] =
-        store.copy(i).defined() ? CopyInPlaceOf::apply(leaf, store.copy(i)) : leaf.to(at::kBFloat16);
+    Tensor& used = by_name[store.spec(i).name];
+    if (leaf.dim() == 4)
+      used = store.copy(i).defined() ? CopyInPlaceOf::apply(leaf, store.copy(i)) : leaf.to(at::kBFloat16);
+    leaves.rough.push_back(used);
   }
   leaves.parameters = arrange(net, [&](const std::string& name) { return by_name.at(name); });
   return leaves;
@@ -108,6 +113,21 @@ Gradients times(Gradients gradients, const Tensor& factor) {
   return gradients;
 }
 
+/// In float32 those that are in bfloat16: on a GPU in few launches, in place of one each.
+void widen(Gradients& gradients) {
+  std::vector<size_t> places;
+  Gradients from, to;
+  for (size_t i = 0; i < gradients.size(); ++i) {
+    if (!gradients[i].defined() || gradients[i].scalar_type() != at::kBFloat16) continue;
+    places.push_back(i);
+    from.push_back(gradients[i]);
+    to.push_back(at::empty_like(gradients[i], at::kFloat));
+  }
+  if (places.empty()) return;
+  at::_foreach_copy_(to, from);
+  for (size_t k = 0; k < places.size(); ++k) gradients[places[k]] = to[k];
+}
+
 void fill_missing(Gradients& gradients, const Gradients& leaves) {
   for (size_t i = 0; i < gradients.size(); ++i)
     if (!gradients[i].defined()) gradients[i] = at::zeros_like(leaves[i]);
@@ -117,6 +137,8 @@ void fill_missing(Gradients& gradients, const Gradients& leaves) {
 /// its loss with another weight than G's.
 struct Networks {
   Leaves g, r_fake, r_real;
+  /// Whether each leaf is watched while a backward pass goes on.
+  bool watched = false;
 };
 
 /// How R's loss takes part in the backward pass through R(G(Z)).
@@ -226,6 +248,9 @@ LeafGradients backward(const LossConfig& loss, const Networks& nets, const Terms
   LeafGradients out{Gradients(nets.g.tensors.size()), Gradients(nets.r_real.tensors.size()),
                     Gradients(nets.r_fake.tensors.size())};
   const FakeShare& fake = terms.fake;
+  const Gradients &of_g = nets.watched ? nets.g.tensors : nets.g.rough,
+                  &of_fake = nets.watched ? nets.r_fake.tensors : nets.r_fake.rough,
+                  &of_real = nets.watched || penalty != 0 ? nets.r_real.tensors : nets.r_real.rough;
   if (!fake.proportional) {
     WeightedSum own;
     if (fake.strength.defined())
@@ -233,7 +258,7 @@ LeafGradients backward(const LossConfig& loss, const Networks& nets, const Terms
     else
       own.add(fake.w_rz, terms.lgd);
     own.add(loss.w_lz, terms.llz);
-    out.r_fake = gradients_of(own.value(), nets.r_fake.tensors, /*retain_graph=*/true);
+    out.r_fake = gradients_of(own.value(), of_fake, /*retain_graph=*/true);
   }
   WeightedSum total;
   total.add(loss.w_gd, terms.lgd);
@@ -243,9 +268,9 @@ LeafGradients backward(const LossConfig& loss, const Networks& nets, const Terms
   total.add(penalty, terms.penalty);
   if (!total.value().defined()) return out;
   const bool serve_both = fake.proportional && fake.factor != 0;
-  Gradients leaves = nets.g.tensors;
-  leaves.insert(leaves.end(), nets.r_real.tensors.begin(), nets.r_real.tensors.end());
-  if (serve_both) leaves.insert(leaves.end(), nets.r_fake.tensors.begin(), nets.r_fake.tensors.end());
+  Gradients leaves = of_g;
+  leaves.insert(leaves.end(), of_real.begin(), of_real.end());
+  if (serve_both) leaves.insert(leaves.end(), of_fake.begin(), of_fake.end());
   const Gradients all = gradients_of(total.value(), leaves, /*retain_graph=*/false);
   auto next = all.begin();
   for (Tensor& gradient : out.g) gradient = *next++;
@@ -273,6 +298,7 @@ StepResult step_alone(const ModelConfig& model, const LossConfig& loss, const Ne
   const Terms terms =
       forward(model, loss, nets, in, 1, [&](const Latents& latents) { return distances(loss, in, latents); });
   LeafGradients gradients = backward(loss, nets, terms, in.penalty);
+  for (Gradients* each : {&gradients.g, &gradients.r_real, &gradients.r_fake}) widen(*each);
   StepResult result;
   result.wishes = in.wishes;
   result.generator_gradients = std::move(gradients.g);
@@ -366,7 +392,7 @@ StepResult compute_step(const ModelConfig& model, const LossConfig& loss, const 
                 "accumulate");
   const Networks nets{make_leaves(store, Net::generator, in.precision),
                       make_leaves(store, Net::reverser, in.precision),
-                      make_leaves(store, Net::reverser, in.precision)};
+                      make_leaves(store, Net::reverser, in.precision), !one_pass};
   if (one_pass) return step_alone(model, loss, nets, in);
   return step_shared_out(model, loss, nets, store, in, ranks, passes);
 }
