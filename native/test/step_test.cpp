@@ -148,6 +148,15 @@ void test_deferred() {
     // A factor of exp(...) is rounded to float32 at another place.
     const double limit = c.loss.repulsion_form == RepulsionForm::exponential ? 1e-6 : 0;
     expect(difference(deferred, read) <= limit, std::string("gradients of a deferred step: ") + c.name);
+    // The weight as a tensor, in place of another one that the losses name.
+    in.repulsion_weight = at::full({}, c.loss.repulsion_weight, at::kDouble);
+    LossConfig other = c.loss;
+    if (other.repulsion_weight > 0) other.repulsion_weight += 1;
+    const StepResult kept = compute_step(model, other, parameters, in);
+    expect(kept.losses == read.losses,
+           std::string("losses of a step with its weight of repulsion in a tensor: ") + c.name);
+    expect(difference(kept, read) <= 1e-6,
+           std::string("gradients of a step with its weight of repulsion in a tensor: ") + c.name);
   }
 }
 
