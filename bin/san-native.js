@@ -10,7 +10,8 @@ const { pathToFileURL } = require('node:url');
 
 const cli = join(__dirname, '../dist/lib/cli/main.js');
 if (existsSync(cli)) {
-  import(pathToFileURL(cli).href).then(async ({ main }) => {
+  import(pathToFileURL(cli).href).then(async ({ main, watchOutput }) => {
+    watchOutput();
     process.exitCode = await main(process.argv.slice(2));
   });
 } else {

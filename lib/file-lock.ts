@@ -6,6 +6,7 @@
  * Not proper-lockfile: its locks carry no owner, so what a killed process has locked would stay so until the lock's time
  * is up.
  */
+import { randomUUID } from 'node:crypto';
 import { link, readFile, readlink, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { dirname } from 'node:path';
@@ -58,7 +59,8 @@ export class FileLock {
    */
   static async take(path: string): Promise<FileLock> {
     const folder = dirname(path);
-    const content = `${JSON.stringify(await ownerOf(process.pid))}\n`;
+    // A number of its own: of one process several threads may want the lock, one after another.
+    const content = `${JSON.stringify({ ...(await ownerOf(process.pid)), id: randomUUID() })}\n`;
     // Linked into place with its content: no reader sees an empty lock.
     const own = temporaryIn(folder);
     try {
@@ -144,7 +146,11 @@ function parseOwner(content: string): Owner | undefined {
 
 async function isAlive(owner: Owner, path: string, own: string): Promise<boolean> {
   const here = await ownerOf(owner.pid);
-  if (owner.place === here.place) return here.began !== '' && owner.began === here.began;
+  if (owner.place === here.place) {
+    if (here.began === '' || owner.began !== here.began) return false;
+    // Of this very process a worker thread may have ended and left its lock, which then is no longer renewed.
+    if (owner.pid !== process.pid) return true;
+  }
   // Both times are the file system's, whatever the machines' clocks say.
   const [lock, now] = await Promise.all([stat(path), stat(own)]).catch(() => []);
   return lock !== undefined && now !== undefined && now.mtimeMs - lock.mtimeMs < ABANDONED;

@@ -1,6 +1,14 @@
 /** The public API of san-native. */
 export type { PresetName } from './config/presets.js';
 export type { Config, ConfigInput, MetricName } from './config/schema.js';
+export type { Skipped } from './data/folder.js';
+export {
+  type DataReport,
+  type InspectControl,
+  type InspectOptions,
+  inspectData,
+  type Tally,
+} from './data/inspect.js';
 export { createLoader } from './data/loader.js';
 export {
   type PrepareControl,

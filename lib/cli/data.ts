@@ -5,6 +5,7 @@ import { UsageError } from '../errors.js';
 import { ensureFolder, writeFileAtomic } from '../files.js';
 import { encodeGrid } from '../generation/grid.js';
 import type { ImageBatch } from '../native.js';
+import { refuseOverInput } from '../output-place.js';
 import { configFromFlags } from './flags.js';
 import { bytes } from './format.js';
 import { formatFlags } from './format-flags.js';
@@ -56,6 +57,8 @@ async function run(argv: ArgumentsCamelCase<DataArguments>): Promise<void> {
   const { source, sheet, mean, json, quiet } = argv;
   requirePng('sheet', sheet);
   requirePng('mean', mean);
+  if (sheet !== undefined) await refuseOverInput(sheet, source, 'sheet');
+  if (mean !== undefined) await refuseOverInput(mean, source, 'mean');
   const options = { ...configFromFlags(argv), source };
   const {
     sheet: images,

@@ -24,8 +24,8 @@ const COMMON: readonly ConfigKey[] = [
 ];
 
 /**
- * yargs options for every config key, to be parsed as text: the schema judges the values. No defaults in them, since
- * a flag that was not given must not win over a file.
+ * yargs options for every config key, to be parsed as text: the schema judges the values. A boolean's flag alone means
+ * true. No defaults in them, since a flag that was not given must not win over a file.
  */
 export const configFlags: Record<string, Options> = Object.fromEntries(
   [...COMMON.flatMap((key) => fieldOf(key) ?? []), ...fields.filter(({ key }) => !COMMON.includes(key))].map(
@@ -37,18 +37,15 @@ export const configFlags: Record<string, Options> = Object.fromEntries(
 export function configFromFlags(argv: Readonly<Record<string, unknown>>): Record<string, unknown> {
   const given = fields.flatMap(({ key, kind }): [string, unknown][] => {
     const text = argv[flagName(key)];
+    if (typeof text === 'boolean') return [[key, text]];
     if (typeof text !== 'string') return [];
     if (kind === 'text') return [[key, text]];
-    if (kind === 'boolean') return [[key, toBoolean(text)]];
     const parts = text.split(',').map((part) => part.trim());
     if (kind === 'texts') return [[key, text.trim() === '' ? [] : parts]];
     return [[key, kind === 'numbers' ? parts.map(toNumber) : toNumber(text)]];
   });
   return Object.fromEntries(given);
 }
-
-/** What is neither stays text, for the schema to refuse. */
-const toBoolean = (text: string): boolean | string => ({ true: true, false: false })[text.trim()] ?? text;
 
 export function toNumber(text: string): number | string {
   const value = Number(text);
@@ -58,7 +55,7 @@ export function toNumber(text: string): number | string {
 function toOption({ key, group, description, expected, kind, default: value }: Field): Options {
   const range = expected.replace(/^a (whole )?number /, '');
   return {
-    requiresArg: true,
+    ...(kind === 'boolean' ? { type: 'boolean' } : { requiresArg: true }),
     ...(COMMON.includes(key) ? { group: 'Common settings:' } : { group: `${group}:`, hidden: true }),
     describe: `${description}; ${kind === 'numbers' ? `${range}, with commas between` : range}`,
     defaultDescription: value,

@@ -1,9 +1,10 @@
 import { dirname } from 'node:path';
 import type { ArgumentsCamelCase, CommandModule } from 'yargs';
+import { MOST_THREADS } from '../config/schema.js';
 import { requireDevice } from '../device.js';
 import { OutputError, UsageError } from '../errors.js';
 import { ensureFolder, writeFileAtomic } from '../files.js';
-import { requireTruncation, requireWhole } from '../generation/checks.js';
+import { requireTruncation } from '../generation/checks.js';
 import type { GenerateProgress, GenerateSummary } from '../generation/generate-to.js';
 import { encodeGrid } from '../generation/grid.js';
 import { type PrecisionError, precisionError } from '../generation/precision-error.js';
@@ -14,13 +15,13 @@ import type { MeasureControl } from '../metrics/blocks.js';
 import { type InferencePrecision, loadAddon } from '../native.js';
 import { profile } from '../profiling/profile.js';
 import { passMacs } from '../training/cost.js';
-import { ExitStatus } from './exit-status.js';
+import { ExitStatus, READER_GONE } from './exit-status.js';
 import { toNumber } from './flags.js';
 import { rate } from './format.js';
 import { longWork } from './long-work.js';
 import { profileText } from './profile-text.js';
 import { warnDamaged, warnLibtorch } from './warn.js';
-import { sanFlags } from './with-san.js';
+import { sanFlags, wholeNumber } from './with-san.js';
 
 interface GenerateArguments {
   run: string;
@@ -41,8 +42,6 @@ interface GenerateArguments {
 
 /** Images on a sheet at most: 2,048 pixels a side at 64 pixels an image. */
 const SHEET = 1024;
-/** As a shell tells of a program that SIGPIPE ended. */
-const READER_GONE = 141;
 
 const PHASES: Record<GenerateProgress['phase'], string> = {
   checking: 'looking at the images that are there',
@@ -176,7 +175,8 @@ async function draw(
         });
   if (grid !== undefined) {
     // Images that were there before have not come by.
-    const images = sheet.whole() ?? (await san.generate({ ...options, count: sheet.count, signal }));
+    const { batchSize: _, ...set } = options;
+    const images = sheet.whole() ?? (await san.generate({ ...set, count: sheet.count, signal }));
     await writeFileAtomic(grid, [await encodeGrid(images)]);
   }
   return summary;
@@ -189,8 +189,8 @@ interface CommandOptions extends GenerateToOptions {
 function readOptions(
   argv: ArgumentsCamelCase<GenerateArguments>,
 ): CommandOptions & { threads: number | undefined } {
-  const whole = (flag: keyof GenerateArguments, least: number) =>
-    argv[flag] === undefined ? undefined : wholeNumber(flag, argv[flag], least);
+  const whole = (flag: keyof GenerateArguments, least: number, most?: number) =>
+    argv[flag] === undefined ? undefined : wholeNumber(flag, argv[flag], least, most);
   const truncation = argv.truncation === undefined ? undefined : toNumber(String(argv.truncation));
   requireTruncation(truncation, '--truncation');
   return {
@@ -199,7 +199,7 @@ function readOptions(
     startIndex: whole('start-index', 0) ?? 0,
     truncation,
     batchSize: whole('batch-size', 1),
-    threads: whole('threads', 1),
+    threads: whole('threads', 1, MOST_THREADS),
   };
 }
 
@@ -258,9 +258,3 @@ function summaryText(
 
 const lostText = ({ levels, images }: PrecisionError, precision: string): string =>
   `${precision}: the first ${images} are ${levels.toFixed(2)} of 255 levels from those in fp32 on average`;
-
-function wholeNumber(flag: string, given: unknown, least: number): number {
-  const value = toNumber(String(given));
-  requireWhole(`--${flag}`, value, least);
-  return value;
-}

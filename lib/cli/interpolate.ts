@@ -1,7 +1,7 @@
 import type { ArgumentsCamelCase, CommandModule } from 'yargs';
 import { UsageError } from '../errors.js';
 import type { Endpoint } from '../reverser/ends.js';
-import { interpolateImages, PACES, type Pace } from '../reverser/interpolate.js';
+import { interpolateImages, MOST_FRAMES, PACES, type Pace } from '../reverser/interpolate.js';
 import { toNumber } from './flags.js';
 import { significant } from './format.js';
 import { printResult } from './result.js';
@@ -73,7 +73,7 @@ async function run(argv: ArgumentsCamelCase<InterpolateArguments>): Promise<void
     to: endpoint(argv.to, seed),
     pingPong: argv['ping-pong'],
     pace: argv.pace as Pace,
-    ...wholeNumbers(argv, { frames: ['frames', 2] }),
+    ...wholeNumbers(argv, { frames: ['frames', 2, MOST_FRAMES] }),
     ...(argv.fps !== undefined && { fps: toNumber(String(argv.fps)) as number }),
     ...(out !== undefined && { out }),
     ...(animation !== undefined && { animation }),

@@ -1,10 +1,11 @@
 import yargs, { type Argv } from 'yargs';
 import { suggestion } from '../config/nearest.js';
-import { SanError, UsageError } from '../errors.js';
+import { OutputError, SanError, UsageError } from '../errors.js';
+import { fileErrorReason } from '../files.js';
 import { cacheCommand } from './cache.js';
 import { dataCommand } from './data.js';
 import { evaluateCommand } from './evaluate.js';
-import { ExitStatus } from './exit-status.js';
+import { ExitStatus, READER_GONE } from './exit-status.js';
 import { exportCommand } from './export.js';
 import { generateCommand } from './generate.js';
 import { inspectCommand } from './inspect.js';
@@ -50,6 +51,33 @@ export async function main(argv: readonly string[]): Promise<number> {
   }
 }
 
+type Program = Pick<NodeJS.Process, 'once' | 'exitCode'> & {
+  stdout: Pick<NodeJS.WriteStream, 'on'>;
+  stderr: Pick<NodeJS.WriteStream, 'on'>;
+};
+
+/**
+ * Has the program end in order when its own output is closed or full, of which Node would make an uncaught exception:
+ * with status 141 and no word once the reader has gone, else with ERR_SAN_OUTPUT. What failed by itself keeps its status.
+ */
+export function watchOutput(program: Program = process): void {
+  let fault: { name: string; cause: NodeJS.ErrnoException } | undefined;
+  for (const name of ['stdout', 'stderr'] as const) {
+    program[name].on('error', (cause) => {
+      fault ??= { name, cause };
+    });
+  }
+  // Not before: a pipe may tell after main() has ended.
+  program.once('exit', () => {
+    if (fault === undefined || program.exitCode) return;
+    const { name, cause } = fault;
+    program.exitCode =
+      cause.code === 'EPIPE'
+        ? READER_GONE
+        : report(new OutputError(`cannot write to ${name}: ${fileErrorReason(cause)}`, {}, { cause }));
+  });
+}
+
 /** Nothing asks for help, and so does --help-all, which only says how much of it. */
 const withHelp = (argv: readonly string[]): readonly string[] =>
   argv.length === 0 || argv.includes('--help-all') ? [...argv, '--help'] : argv;
@@ -89,6 +117,10 @@ function parser(argv: readonly string[]): Argv {
       'parse-positional-numbers': false,
     })
     .alias('help', 'h')
+    .check(() => {
+      requireBooleans(argv, instance);
+      return true;
+    })
     .wrap(Math.min(110, process.stdout.columns ?? 110))
     .exitProcess(false)
     .showHelpOnFail(false)
@@ -126,11 +158,36 @@ function explain(message: string, argv: readonly string[], instance: Argv): stri
   }
 }
 
-/** Long flags of the command that was being parsed; @types/yargs leaves getOptions out. */
+/** Throws UsageError for --flag=VALUE of a boolean that is neither true nor false; yargs takes any for false. */
+function requireBooleans(argv: readonly string[], instance: Argv): void {
+  const { boolean, alias } = optionsOf(instance);
+  const names = new Set(boolean.flatMap((name) => [name, ...(alias[name] ?? [])]));
+  const end = argv.indexOf('--');
+  for (const word of end < 0 ? argv : argv.slice(0, end)) {
+    const [, hyphens, name = '', value = ''] = /^(--?)([^=]+)=(.*)$/s.exec(word) ?? [];
+    // yargs knows --dry-run as --dryRun too.
+    const kebab = name.replace(/[A-Z]/g, (capital) => `-${capital.toLowerCase()}`);
+    if (value === 'true' || value === 'false' || !(names.has(name) || names.has(kebab))) continue;
+    const flag = `${hyphens}${name}`;
+    throw new UsageError(`${word}: expected ${flag}, ${flag}=true or ${flag}=false`, { field: flag, value });
+  }
+}
+
+/** Long flags of the command that was being parsed. */
 function flagsOf(instance: Argv): string[] {
-  const { key } = (instance as unknown as { getOptions(): { key: Record<string, unknown> } }).getOptions();
+  const { key } = optionsOf(instance);
   return Object.keys(key).flatMap((name) => (name.length > 1 ? [`--${name}`] : []));
 }
+
+interface ParserOptions {
+  key: Record<string, unknown>;
+  boolean: string[];
+  alias: Record<string, string[]>;
+}
+
+/** What yargs knows of the command that was being parsed; @types/yargs leaves getOptions out. */
+const optionsOf = (instance: Argv): ParserOptions =>
+  (instance as unknown as { getOptions(): ParserOptions }).getOptions();
 
 /** One line on stderr. An error that nobody foresaw is a fault of ours: say how to see its stack. */
 function report(error: unknown): number {

@@ -1,6 +1,7 @@
 /** Flags of `train` that tell what would happen, and let nothing happen. */
 import type { PresetName } from '../config/presets.js';
 import { writeFileAtomic } from '../files.js';
+import { refuseOverInput } from '../output-place.js';
 import { previewAugmentation } from '../training/preview-augmentation.js';
 import { RunFolder } from '../training/run-folder.js';
 import { printDryRun } from './dry-run.js';
@@ -66,6 +67,7 @@ async function drawPreview(
   options: Parameters<typeof previewAugmentation>[0],
   { json, quiet, 'preview-augment': path = '' }: PlanArguments,
 ): Promise<void> {
+  await refuseOverInput(path, options.data, 'preview-augment');
   const reporter = createReporter({ json: false, quiet: json || quiet });
   try {
     await writeFileAtomic(path, [

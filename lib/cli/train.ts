@@ -241,16 +241,18 @@ function stopOnSignal(reporter: Reporter) {
     reporter.note(`${name}: saving a checkpoint after this step; once more leaves at once`);
     end(name);
   }
-  const onBrokenPipe = () => end('SIGPIPE');
+  /** Of a full output bin/ tells in the end. */
+  const onFault = ({ code }: NodeJS.ErrnoException) =>
+    code === 'EPIPE' ? end('SIGPIPE') : controller.abort();
   const streams = [process.stdout, process.stderr];
   function release(): void {
     for (const name of SIGNALS) process.off(name, onSignal);
     // The fault of the last write is told only after it.
     setImmediate(() => {
-      for (const stream of streams) stream.off('error', onBrokenPipe);
+      for (const stream of streams) stream.off('error', onFault);
     });
   }
   for (const name of SIGNALS) process.on(name, onSignal);
-  for (const stream of streams) stream.on('error', onBrokenPipe);
+  for (const stream of streams) stream.on('error', onFault);
   return stop;
 }

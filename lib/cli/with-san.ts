@@ -1,5 +1,6 @@
 /** What the commands that work with a trained network have in common. */
 import type { Options } from 'yargs';
+import { MOST_THREADS } from '../config/schema.js';
 import { PRECISIONS, requireWhole } from '../generation/checks.js';
 import { San } from '../generation/san.js';
 import type { MeasureControl } from '../metrics/blocks.js';
@@ -64,7 +65,7 @@ export function withSan<T>(
   }: Pick<SanArguments, 'run' | 'threads' | 'precision' | 'device' | 'quiet'>,
   work: (san: San, control: MeasureControl) => Promise<T>,
 ): Promise<T> {
-  const count = threads === undefined ? undefined : wholeNumber('threads', threads, 1);
+  const count = threads === undefined ? undefined : wholeNumber('threads', threads, 1, MOST_THREADS);
   return longWork(quiet, async (control) => {
     const san = await San.load(run, { precision, device, ...(count !== undefined && { threads: count }) });
     try {
@@ -79,19 +80,20 @@ export function withSan<T>(
 }
 
 /** The flag's whole number; throws ERR_SAN_OPTIONS naming the flag. */
-export function wholeNumber(flag: string, given: unknown, least: number): number {
+export function wholeNumber(flag: string, given: unknown, least: number, most?: number): number {
   const value = toNumber(String(given));
-  requireWhole(`--${flag}`, value, least);
+  requireWhole(`--${flag}`, value, least, most);
   return value;
 }
 
 /** Those of `flags` that were given, as whole numbers under their API names. */
 export function wholeNumbers<K extends string>(
   argv: Readonly<Record<string, unknown>>,
-  flags: Readonly<Record<K, readonly [flag: string, least: number]>>,
+  flags: Readonly<Record<K, readonly [flag: string, least: number, most?: number]>>,
 ): Partial<Record<K, number>> {
-  const given = Object.entries<readonly [string, number]>(flags).flatMap(([key, [flag, least]]) =>
-    argv[flag] === undefined ? [] : [[key, wholeNumber(flag, argv[flag], least)]],
+  const given = Object.entries<readonly [string, number, number?]>(flags).flatMap(
+    ([key, [flag, ...range]]) =>
+      argv[flag] === undefined ? [] : [[key, wholeNumber(flag, argv[flag], ...range)]],
   );
   return Object.fromEntries(given) as Partial<Record<K, number>>;
 }

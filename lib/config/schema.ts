@@ -208,6 +208,7 @@ const scheduleKeys = {
     .describe('Steps over which the weight of repulsion rises from near 0 to its value'),
 };
 
+export const MOST_THREADS = 1024;
 /** Names of devices: docs/cuda.md. */
 export const DEVICE = /^(auto|cpu|cuda(:\d{1,3})?)$/;
 
@@ -222,7 +223,10 @@ const runKeys = {
     .enum(DATA_DEVICES)
     .default('auto')
     .describe('Where a run on a GPU keeps the images; auto is there, if they take a quarter of what is free'),
-  threads: whole(1, 1024).exactOptional().describe('CPU threads').meta({ derivation: 'physical cores' }),
+  threads: whole(1, MOST_THREADS)
+    .exactOptional()
+    .describe('CPU threads')
+    .meta({ derivation: 'physical cores' }),
   device: z
     .string()
     .regex(DEVICE)

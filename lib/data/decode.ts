@@ -68,7 +68,10 @@ async function open(
   const opening: SharpOptions = { failOn, limitInputPixels: maxPixels };
   const image = sharp(file, opening).timeout({ seconds: LONGEST });
   if (!mayBeOdd(file, kind)) return image;
-  const { depth, channels } = await sharp(file, opening).metadata();
+  const { depth, channels, space } = await sharp(file, opening).metadata();
+  // What range such numbers have is each program's own affair; Lab has a known one.
+  if (depth !== 'uchar' && depth !== 'ushort' && !space?.startsWith('lab'))
+    throw new UnusableImage(`its samples are of type ${depth}; unsigned ones of 8 or 16 bits are read`);
   // By default libvips would lay grey with alpha over a grey background, and would leave pixels of more than 8 bits
   // that have a profile in Display P3. Going to sRGB first avoids both, but is slower for large JPEGs.
   return channels === 2 || depth !== 'uchar' ? image.pipelineColourspace('srgb') : image;

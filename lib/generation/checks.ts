@@ -5,11 +5,18 @@ import type { ImageBatch, InferencePrecision, LatentBatch, SampleOptions } from 
 /** kLeastTruncation of the native half. */
 const LEAST_TRUNCATION = 0.01;
 
-/** Throws ERR_SAN_OPTIONS unless `value` is a safe integer of at least `least`. */
-export function requireWhole(field: string, value: unknown, least: number): asserts value is number {
-  if (Number.isSafeInteger(value) && (value as number) >= least) return;
+/** Throws ERR_SAN_OPTIONS unless `value` is a safe integer of at least `least`, and of at most `most`. */
+export function requireWhole(
+  field: string,
+  value: unknown,
+  least: number,
+  most?: number,
+): asserts value is number {
+  const whole = Number.isSafeInteger(value) ? (value as number) : Number.NaN;
+  if (whole >= least && whole <= (most ?? whole)) return;
+  const range = most === undefined ? `from ${least} on` : `from ${least} to ${most}`;
   const shown = typeof value === 'string' ? JSON.stringify(value) : String(value);
-  throw new SanError('ERR_SAN_OPTIONS', `${field} = ${shown}: expected a whole number from ${least} on`, {
+  throw new SanError('ERR_SAN_OPTIONS', `${field} = ${shown}: expected a whole number ${range}`, {
     field,
     value,
   });
@@ -67,6 +74,8 @@ export function requireBatch(
   };
   const { data, shape } = (batch ?? {}) as Partial<ImageBatch | LatentBatch>;
   if (!(data instanceof type)) fail(`.data must be a ${type.name}`, data);
+  if (typeof SharedArrayBuffer !== 'undefined' && data?.buffer instanceof SharedArrayBuffer)
+    fail('.data is over a SharedArrayBuffer, which others may write to; copy it with slice()', data);
   const [count = 0, ...item] = Array.isArray(shape) ? (shape as readonly number[]) : [];
   if (!Number.isSafeInteger(count) || count < 1 || item.join() !== itemShape.join()) {
     const shown = Array.isArray(shape) ? `[${shape.join(', ')}]` : String(shape);

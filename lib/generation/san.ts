@@ -1,6 +1,6 @@
 import type { Writable } from 'node:stream';
 import { type LoadedCheckpoint, loadCheckpoint, networkTensors } from '../checkpoint/checkpoint.js';
-import { type Config, modelOptions } from '../config/schema.js';
+import { type Config, MOST_THREADS, modelOptions } from '../config/schema.js';
 import { requireDevice } from '../device.js';
 import { SanError } from '../errors.js';
 import type { MeasureControl } from '../metrics/blocks.js';
@@ -15,6 +15,7 @@ import {
 } from '../native.js';
 import { drawWay, type Way, type WayOptions } from '../reverser/interpolate.js';
 import { type NearestImages, type NearestImagesOptions, nearestImages } from '../reverser/nearest-images.js';
+import { requireKeys } from '../reverser/options.js';
 import { type ImageScore, imageScores, type ScoreReference } from '../reverser/scores.js';
 import {
   requireBatch,
@@ -61,6 +62,19 @@ export interface StreamOptions extends Omit<GenerateOptions, 'count'>, BatchSize
   count?: number | undefined;
 }
 
+/** What tells which images are meant. */
+const SET_KEYS = ['count', 'seed', 'startIndex', 'truncation'] as const;
+
+/** Bytes of `count` images; throws ERR_SAN_OPTIONS where no array holds as many. */
+function roomFor(count: number, bytes: number): Uint8Array<ArrayBuffer> {
+  try {
+    return new Uint8Array(count * bytes);
+  } catch {
+    const message = `count = ${count}: so many images do not fit in one array; take them batch by batch from stream()`;
+    throw new SanError('ERR_SAN_OPTIONS', message, { field: 'count', value: count });
+  }
+}
+
 /**
  * A trained pair of networks: draws images from latents and finds the latents of images (spec section 4). Holds
  * native memory until dispose(), which `await using` calls by itself. Methods may overlap; they run in order.
@@ -103,8 +117,9 @@ export class San {
    * Throws CheckpointError, ERR_SAN_DEVICE, or SetupError when the addon has not been built.
    */
   static async load(runOrCheckpoint: string, options: LoadOptions = {}): Promise<San> {
+    requireKeys(options, ['threads', 'precision', 'device']);
     const { threads, precision = 'fp32', device = 'auto' } = options;
-    if (threads !== undefined) requireWhole('threads', threads, 1);
+    if (threads !== undefined) requireWhole('threads', threads, 1, MOST_THREADS);
     requirePrecision(precision);
     const addon = loadAddon();
     const place = requireDevice(device, addon.info().cuda);
@@ -135,6 +150,7 @@ export class San {
    */
   async generate(options: GenerateOptions): Promise<ImageBatch> {
     this.requireAlive();
+    requireKeys(options, [...SET_KEYS, 'signal']);
     const { count, seed, startIndex = 0, truncation, signal } = options;
     requireWhole('count', count, 1);
     requireRange({ count, seed, startIndex });
@@ -143,7 +159,7 @@ export class San {
     if (signal === undefined) return this.network.generate({ count, seed, startIndex, truncation });
     const { imageSize, imageChannels } = this.config;
     const shape: ImageBatch['shape'] = [count, imageSize, imageSize, imageChannels];
-    const data = new Uint8Array(count * imageSize ** 2 * imageChannels);
+    const data = roomFor(count, imageSize ** 2 * imageChannels);
     let offset = 0;
     // One native call cannot be ended halfway.
     for await (const images of this.stream(options)) {
@@ -160,6 +176,7 @@ export class San {
    */
   stream(options: StreamOptions): AsyncGenerator<IndexedImages, void, undefined> {
     this.requireAlive();
+    requireKeys(options, [...SET_KEYS, 'batchSize', 'signal']);
     const { count, seed, startIndex = 0, truncation, batchSize, signal } = options;
     requireRange({ count, seed, startIndex });
     requireTruncation(truncation);
@@ -180,6 +197,7 @@ export class San {
     control: GenerateControl = {},
   ): Promise<GenerateSummary> {
     this.requireAlive();
+    requireKeys(options, [...SET_KEYS, 'batchSize']);
     const { count, seed, startIndex = 0, truncation, batchSize } = options;
     requireWhole('count', count, 1);
     requireRange({ count, seed, startIndex });
@@ -223,13 +241,15 @@ export class San {
   }
 
   /** Latents [count, Zc, Sz, Sz] that generate() draws its images from. Throws ERR_SAN_OPTIONS, ERR_SAN_DISPOSED. */
-  async latents({ count, seed, startIndex = 0 }: SampleOptions): Promise<LatentBatch> {
+  async latents(options: SampleOptions & Truncation): Promise<LatentBatch> {
     this.requireAlive();
+    requireKeys(options, SET_KEYS);
+    const { count, seed, startIndex = 0, truncation } = options;
     requireWhole('count', count, 1);
-    requireWhole('seed', seed, 0);
-    requireWhole('startIndex', startIndex, 0);
+    requireRange({ count, seed, startIndex });
+    requireTruncation(truncation);
     const { latentChannels, latentSize } = this.config;
-    return loadAddon().latents({ count, seed, startIndex, latentChannels, latentSize });
+    return loadAddon().latents({ count, seed, startIndex, truncation, latentChannels, latentSize });
   }
 
   /** What comes back of 8-bit images [N, S, S, C]: G(R(x)). Throws ERR_SAN_SHAPE, ERR_SAN_DISPOSED. */

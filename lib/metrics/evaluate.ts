@@ -1,7 +1,13 @@
 import { type LoadedCheckpoint, loadCheckpoint, networkTensors } from '../checkpoint/checkpoint.js';
 import { suggestion } from '../config/nearest.js';
 import { resolveConfig } from '../config/resolve.js';
-import { type Config, type ConfigInput, type MetricName, modelOptions } from '../config/schema.js';
+import {
+  type Config,
+  type ConfigInput,
+  type MetricName,
+  MOST_THREADS,
+  modelOptions,
+} from '../config/schema.js';
 import { openData, spreadRows } from '../data/dataset.js';
 import type { Skipped } from '../data/folder.js';
 import { requireDevice } from '../device.js';
@@ -130,7 +136,7 @@ function requireKnown(options: EvaluateOptions): void {
   if (metrics !== undefined) requireMetricNames(metrics);
   if (count !== undefined) requireWhole('count', count, 2);
   if (seed !== undefined) requireWhole('seed', seed, 0);
-  if (threads !== undefined) requireWhole('threads', threads, 1);
+  if (threads !== undefined) requireWhole('threads', threads, 1, MOST_THREADS);
 }
 
 /** The run's settings with those that are given in their place. */

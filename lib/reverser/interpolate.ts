@@ -9,6 +9,7 @@ import { interpolate } from '../generation/interpolate.js';
 import type { San } from '../generation/san.js';
 import { imagesFrom, type MeasureControl } from '../metrics/blocks.js';
 import type { ImageBatch, LatentBatch } from '../native.js';
+import { refuseOverInput } from '../output-place.js';
 import { encodeAnimation } from './animation.js';
 import { type Endpoint, latentOf, requireEndpoint } from './ends.js';
 import { requireKeys, requirePath } from './options.js';
@@ -21,7 +22,7 @@ export type Pace = (typeof PACES)[number];
 export interface WayOptions {
   from: Endpoint;
   to: Endpoint;
-  /** Images on the way, both ends included: 2 or more. Default 24. */
+  /** Images on the way, both ends included: 2 to 100,000. Default 24. */
   frames?: number | undefined;
   /**
    * "even": frames that differ from the next by as equal amounts as can be; "angle": at equal angles between the latents,
@@ -59,6 +60,9 @@ export interface Interpolated extends Changes {
   frames: number;
 }
 
+/** Far more than a strip or an animation is looked at with. */
+export const MOST_FRAMES = 100_000;
+
 const WAY_KEYS = ['from', 'to', 'frames', 'pace'] as const satisfies (keyof WayOptions)[];
 const KEYS = [...WAY_KEYS, 'out', 'animation', 'pingPong', 'fps'] as const;
 
@@ -92,6 +96,11 @@ export async function interpolateImages(
   requireKeys(options, KEYS);
   const way = checkedWay(options, san.config);
   const { out, animation, pingPong, fps } = checkedFiles(options);
+  for (const end of [way.from, way.to]) {
+    if (typeof end !== 'string') continue;
+    if (out !== undefined) await refuseOverInput(out, end, 'out');
+    if (animation !== undefined) await refuseOverInput(animation, end, 'animation');
+  }
   for (const path of [out, animation]) if (path !== undefined) await ensureFolder(dirname(path));
   const { images, meanChange, largestChange } = await drawWay(san, way, control);
   const { frames } = way;
@@ -133,7 +142,7 @@ function fail(field: string, value: unknown, message: string): never {
 function checkedWay({ from, to, frames = 24, pace = 'even' }: WayOptions, config: Config) {
   requireEndpoint('from', from, config);
   requireEndpoint('to', to, config);
-  requireWhole('frames', frames, 2);
+  requireWhole('frames', frames, 2, MOST_FRAMES);
   if (!PACES.includes(pace)) {
     const close = suggestion(String(pace), PACES);
     fail('pace', pace, `pace = ${JSON.stringify(pace)}: expected ${PACES.join(' or ')}${close}`);

@@ -5,6 +5,7 @@ import { encodeGrid } from '../generation/grid.js';
 import type { San } from '../generation/san.js';
 import type { MeasureControl } from '../metrics/blocks.js';
 import type { ImageBatch } from '../native.js';
+import { refuseOverInput } from '../output-place.js';
 import {
   type AmongReal,
   type ImageNeighbors,
@@ -50,6 +51,7 @@ export async function findNeighbors(
   requireData(data, san.config);
   requirePath('out', out, '.png');
   requireWhole('neighbors', neighbors, 1);
+  if (typeof data === 'string') await refuseOverInput(out, data, 'out');
   await ensureFolder(dirname(out));
   const generated = await san.generate({ seed, startIndex, count });
   const { samples, images, ...among } = await nearestImages(san, generated, { data, neighbors }, control);

@@ -6,6 +6,7 @@ import { encodeGrid, rowOverRow } from '../generation/grid.js';
 import type { San } from '../generation/san.js';
 import { imagesFrom, inBlocks, type MeasureControl } from '../metrics/blocks.js';
 import type { ImageBatch } from '../native.js';
+import { refuseOverInput } from '../output-place.js';
 import { ImageReader } from './images.js';
 import { requireKeys, requirePath } from './options.js';
 import { pixelErrors } from './pixel-error.js';
@@ -45,6 +46,7 @@ export async function reconstructImages(
   requirePath('out', out, '.png');
   requireWhole('count', count, 1);
   requireWhole('columns', columns, 1);
+  await refuseOverInput(out, data, 'out');
   await ensureFolder(dirname(out));
   const reader = await ImageReader.open(data, san.config, control);
   const { images, names } = await reader.spread(count);

@@ -3,6 +3,7 @@ import type { Skipped } from '../data/folder.js';
 import { ensureFolder, writeFileAtomic } from '../files.js';
 import type { San } from '../generation/san.js';
 import type { MeasureControl } from '../metrics/blocks.js';
+import { refuseOverInput } from '../output-place.js';
 import { csv } from './csv.js';
 import { ImageReader } from './images.js';
 import { float32Header } from './npy.js';
@@ -41,6 +42,8 @@ export async function reverseImages(
   requirePath('data', data);
   requirePath('out', out, '.npy');
   if (names !== undefined) requirePath('names', names, '.csv');
+  await refuseOverInput(out, data, 'out');
+  if (names !== undefined) await refuseOverInput(names, data, 'names');
   for (const path of [out, names]) if (path !== undefined) await ensureFolder(dirname(path));
   const reader = await ImageReader.open(data, san.config, control);
   const blocks: Float32Array[] = [];

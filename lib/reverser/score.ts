@@ -6,6 +6,7 @@ import { ensureFolder, writeFileAtomic } from '../files.js';
 import type { San } from '../generation/san.js';
 import { imagesFrom, inBlocks, type MeasureControl } from '../metrics/blocks.js';
 import type { ImageBatch } from '../native.js';
+import { refuseOverInput } from '../output-place.js';
 import { readSessions } from '../training/environment.js';
 import { csv } from './csv.js';
 import { ImageReader } from './images.js';
@@ -50,8 +51,10 @@ export async function scoreImages(
   requirePath('data', data);
   requirePath('out', out, '.csv');
   if (options.reference !== undefined) requirePath('reference', options.reference);
-  await ensureFolder(dirname(out));
+  await refuseOverInput(out, data, 'out');
   const from = options.reference ?? (await trainingData(san.path));
+  await refuseOverInput(out, from, 'out');
+  await ensureFolder(dirname(out));
   const reader = await ImageReader.open(data, san.config, control);
   const reference = await scoreReference(san, { data: from }, control);
   const rows: [string, ...number[]][] = [];
@@ -103,6 +106,12 @@ export async function scoreReference(
     const latents = await san.reverse(block);
     measures.push(...imageMeasures(block, latents, await san.decode(latents)));
   });
+  if (measures.length < 2)
+    throw new SanError(
+      'ERR_SAN_OPTIONS',
+      'the reference is one image, which has no spread to hold others against; it takes at least 2 images',
+      { field: 'data' },
+    );
   return referenceOf(measures);
 }
 

@@ -11,6 +11,7 @@ import { ensureFolder, writeFileAtomic } from '../files.js';
 import { encodeGrid } from '../generation/grid.js';
 import { Evaluator } from '../metrics/evaluator.js';
 import { type Addon, loadAddon } from '../native.js';
+import { refuseOverInput } from '../output-place.js';
 import { describeSession, recordSession } from './environment.js';
 import { faultsOf } from './faults.js';
 import {
@@ -54,6 +55,8 @@ export async function* beginRun(out: string, plan: Plan): Preparation {
   const { data, layers, initFrom, control, lock, team } = plan;
   const config = resolveConfig(layers);
   await RunFolder.claim(out);
+  // Else its pictures would be training images, and the run could never be resumed.
+  await refuseOverInput(out, data, 'out');
   const addon = loadAddon();
   requireDevices(config, addon.info().cuda, team?.localRank);
   const weights = initFrom === undefined ? undefined : await readInitialWeights(initFrom, { config, addon });

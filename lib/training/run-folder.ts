@@ -37,12 +37,10 @@ export class RunFolder {
     if (kind === 'unusable') throw fail('cannot be used as a run folder; choose another');
     if (kind === 'file') throw fail('is a file; a run needs a folder');
     const folder = new RunFolder(path);
-    for (const name of [NAMES.config, NAMES.metrics, NAMES.checkpoints]) {
-      if ((await kindOf(folder.file(name))) !== 'nothing') {
-        throw fail(
-          'already holds a training run; add --resume (in the API resume: true) to continue it, or choose another folder',
-        );
-      }
+    if (await folder.holdsAny([NAMES.config, NAMES.metrics, NAMES.checkpoints])) {
+      throw fail(
+        'already holds a training run; add --resume (in the API resume: true) to continue it, or choose another folder',
+      );
     }
     return folder;
   }
@@ -50,7 +48,14 @@ export class RunFolder {
   /** The folder of a run that was begun before; undefined when there is none. Throws OutputError. */
   static async find(path: string): Promise<RunFolder | undefined> {
     const folder = new RunFolder(path);
-    if ((await kindOf(folder.config)) === 'file') return folder;
+    const config = await kindOf(folder.config);
+    if (config === 'file') return folder;
+    if (config === 'nothing' && (await folder.holdsAny([NAMES.metrics, NAMES.checkpoints]))) {
+      throw new OutputError(
+        `${path} holds a training run without its ${NAMES.config}, which resuming takes the settings from; restore that file, or begin a new run in another folder with --init-from ${path} (in the API initFrom)`,
+        { path: folder.config, field: 'out' },
+      );
+    }
     // Checks that a run can be begun there.
     await RunFolder.claim(path);
     return undefined;
@@ -128,6 +133,11 @@ export class RunFolder {
 
   checkpoint(step: number): string {
     return join(this.checkpoints, `step-${padded(step)}.safetensors`);
+  }
+
+  private async holdsAny(names: readonly string[]): Promise<boolean> {
+    for (const name of names) if ((await kindOf(this.file(name))) !== 'nothing') return true;
+    return false;
   }
 
   private file(name: string): string {

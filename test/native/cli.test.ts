@@ -1,5 +1,6 @@
 /** The command line and the API on real files, as a user runs them. */
 import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import {
   cpSync,
   existsSync,
@@ -159,6 +160,30 @@ test('a second Ctrl-C leaves in the midst of a step; the last checkpoint is whol
   const again = await cli(['train', 'photos', '--out', 'left', '--resume', '--steps', '1', '--json']);
   expect(again.code, again.stderr).toBe(0);
   expect(again.stdout).toContain('"stopped":"finished","step":1');
+});
+
+test('a reader that goes away ends any command with 141 and no word; a full output is told', async () => {
+  const commands = [['inspect', 'run', '--tensors'], ['data', 'photos', '--json'], ['schema']];
+  const program = `node ${JSON.stringify(`${root}bin/san-native.js`)}`;
+  const shell = async (line: string) => {
+    const child = spawn('sh', ['-c', line], { cwd: folder, stdio: ['ignore', 'ignore', 'pipe'] });
+    let stderr = '';
+    child.stderr.on('data', (chunk) => {
+      stderr += chunk;
+    });
+    const [code] = await once(child, 'close');
+    return { code, stderr };
+  };
+  for (const args of commands) {
+    const line = `${program} ${args.join(' ')}`;
+    // The reader has gone before anything is written.
+    const gone = await shell(`{ sleep 0.2; ${line}; echo $? >&2; } | exec true`);
+    expect(gone.stderr, line).toBe('141\n');
+    expect(await shell(`${line} > /dev/full`), line).toEqual({
+      code: 1,
+      stderr: 'error ERR_SAN_OUTPUT: cannot write to stdout: no space is left on the device\n',
+    });
+  }
 });
 
 test('the package loads by import and by require, and trains, loads, generates and reverses', async () => {

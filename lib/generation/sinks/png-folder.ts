@@ -20,6 +20,7 @@ import { placePngs } from './png-pool.js';
 import { type ImageSet, imageName, type Sink } from './sink.js';
 
 const MANIFEST = 'manifest.json';
+const IMAGE = /\.(avif|bmp|gif|jpe?g|png|tiff?|webp)$/i;
 /** Files read at a time, whatever the number of threads: some of the time they wait for the disk. */
 const FILES = 32;
 
@@ -52,7 +53,8 @@ export class PngFolder implements Sink {
     const lock = await lockSink(path);
     try {
       await removeTemporary(path);
-      const indices = (await readdir(path)).flatMap((name) => {
+      const names = await readdir(path);
+      const indices = names.flatMap((name) => {
         const index = Number(/^(\d{9,16})\.png$/.exec(name)?.[1]);
         return imageName(index) === name ? [index] : [];
       });
@@ -60,12 +62,15 @@ export class PngFolder implements Sink {
       const found = await readManifest(join(path, MANIFEST));
       if (found !== undefined) {
         refuseOther(path, found, wanted);
-      } else if (indices.length > 0) {
-        throw new OutputError(
-          `${path} holds numbered images without a ${MANIFEST} that tells where they are from; choose another folder`,
-          { path },
-        );
       } else {
+        // The manifest comes before the first image, so that none of these is of a set that was broken off.
+        const foreign = names.find((name) => IMAGE.test(name));
+        if (foreign !== undefined) {
+          throw new OutputError(
+            `${path} holds images (${foreign}) without a ${MANIFEST} that tells where they are from; choose another folder`,
+            { path },
+          );
+        }
         await writeFileAtomic(join(path, MANIFEST), [manifestText(wanted)]);
       }
       const { startIndex, count, imageSize, imageChannels } = set;

@@ -25,14 +25,19 @@ export class RawStream implements Sink {
   write({ data }: IndexedImages): Promise<void> {
     return new Promise((resolve, reject) => {
       // A reader may keep its end open and never read again.
-      const stop = () => reject(this.signal?.reason);
-      this.signal?.addEventListener('abort', stop, { once: true });
-      this.stream.write(data, (cause) => {
+      const stop = () => settle(() => reject(this.signal?.reason));
+      // Whoever closes a stream without an error, as a client that hangs up does, leaves its callbacks uncalled.
+      const closed = () => fail('it was closed before all was written');
+      const settle = (done: () => void) => {
         this.signal?.removeEventListener('abort', stop);
-        if (!cause) return resolve();
-        const message = `cannot write to the stream: ${fileErrorReason(cause)}`;
-        reject(new OutputError(message, {}, { cause }));
-      });
+        this.stream.off('close', closed);
+        done();
+      };
+      const fail = (reason: string, cause?: Error) =>
+        settle(() => reject(new OutputError(`cannot write to the stream: ${reason}`, {}, { cause })));
+      this.signal?.addEventListener('abort', stop, { once: true });
+      this.stream.once('close', closed);
+      this.stream.write(data, (cause) => (cause ? fail(fileErrorReason(cause), cause) : settle(resolve)));
     });
   }
 

@@ -1,8 +1,10 @@
+import { EventEmitter } from 'node:events';
 import { mkdir, readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import sharp from 'sharp';
 import { beforeEach, describe, expect, it, vi } from 'vitest';
 import { saveCheckpoint } from '../../../lib/checkpoint/checkpoint.js';
+import { watchOutput } from '../../../lib/cli/main.js';
 import { fields } from '../../../lib/config/fields.js';
 import { resolveConfig } from '../../../lib/config/resolve.js';
 import { modelOptions } from '../../../lib/config/schema.js';
@@ -43,6 +45,9 @@ async function checkpointFile(changed?: (name: string) => boolean): Promise<stri
   return path;
 }
 
+const booleanFault = (flag: string, value: string) =>
+  `${flag}=${value}: expected ${flag}, ${flag}=true or ${flag}=false`;
+
 describe('a wrong command line', () => {
   it.each([
     ['trian photos --out run', 'unknown command trian; did you mean train?'],
@@ -76,12 +81,69 @@ describe('a wrong command line', () => {
     ['generate run --out - --json', '--json and --out - would both write to stdout; leave one out'],
     ['generate run --gird a.png', 'unknown flag --gird; did you mean --grid?'],
     ['setup --forse', 'unknown flag --forse; did you mean --force?'],
+    ['train photos --out run --resume=yes', booleanFault('--resume', 'yes')],
+    ['train photos --out run --json=', booleanFault('--json', '')],
+    ['train photos --out run --dryRun=1', booleanFault('--dryRun', '1')],
+    ['train photos --out run --recompute=TRUE', booleanFault('--recompute', 'TRUE')],
+    ['inspect run -h=maybe', booleanFault('-h', 'maybe')],
+    ['train photos --out run --recompute maybe', 'unexpected argument maybe'],
+    ['train photos --out run --no-recompute', 'unknown flag --no-recompute; did you mean --recompute?'],
   ])('san-native %s', async (line, message) => {
     expect(await cli(...line.split(' '))).toEqual({
       status: 2,
       out: '',
       err: `error ERR_SAN_USAGE: ${message}\n`,
     });
+  });
+});
+
+describe('a boolean setting', () => {
+  it.each([
+    ['--recompute photos', true],
+    ['photos --recompute', true],
+    ['photos --recompute --lambda 0.3', true],
+    ['photos --recompute true', true],
+    ['--recompute=true photos', true],
+    ['--recompute false photos', false],
+    ['photos --recompute=false', false],
+  ])('train %s', async (args, recompute) => {
+    const { out, err } = await cli('train', '--print-config', '--json', ...args.split(' '));
+    expect(err).toBe('');
+    expect(JSON.parse(out)).toMatchObject({ recompute: { value: recompute, source: 'flag --recompute' } });
+  });
+
+  it('that was not given leaves the file its say', async () => {
+    const file = join(await temporaryFolder(), 'a.yaml');
+    await writeFile(file, 'recompute: true\n');
+    const { out } = await cli('train', 'photos', '--print-config', '--config', file);
+    expect(out).toMatch(/^recompute: true /m);
+    expect(out).toMatch(/^checkerboardFree: false +# default$/m);
+  });
+});
+
+describe('an output that fails', () => {
+  function ended(fault: { code: string }, exitCode?: number) {
+    const streams = { stdout: new EventEmitter(), stderr: new EventEmitter() };
+    const program = Object.assign(new EventEmitter(), streams, { exitCode });
+    let told = '';
+    const err = vi.spyOn(process.stderr, 'write').mockImplementation((text) => {
+      told += text;
+      return true;
+    });
+    watchOutput(program as unknown as NodeJS.Process);
+    for (const code of [fault.code, 'ERR_STREAM_DESTROYED'])
+      program.stdout.emit('error', Object.assign(new Error(`write ${code}`), { code }));
+    program.emit('exit');
+    err.mockRestore();
+    return [program.exitCode, told];
+  }
+
+  it('is no word and status 141 for a reader that has gone, else one line; a status of its own stays', () => {
+    const full = 'error ERR_SAN_OUTPUT: cannot write to stdout: no space is left on the device\n';
+    expect(ended({ code: 'EPIPE' })).toEqual([141, '']);
+    expect(ended({ code: 'EPIPE' }, 130)).toEqual([130, '']);
+    expect(ended({ code: 'ENOSPC' }, 0)).toEqual([1, full]);
+    expect(ended({ code: 'ENOSPC' }, 2)).toEqual([2, '']);
   });
 });
 
@@ -121,6 +183,12 @@ describe('bad input', () => {
       (f) => [join(f, 'data'), '--out', join(f, 'bad.yaml/x')],
       'OUTPUT',
       /bad\.yaml/,
+    ],
+    [
+      'a preview over an image of the data',
+      (f) => [join(f, 'data'), '--preview-augment', join(f, 'data/a.png')],
+      'OUTPUT',
+      /a\.png lies in the data /,
     ],
     [
       'a batch larger than the data',
@@ -164,7 +232,7 @@ describe('bad input', () => {
     expect(await readdir(folder)).not.toContain('grid.png');
   });
 
-  it.each(['--count 0', '--count many', '--seed -1', '--start-index 0.5', '--threads 0'])(
+  it.each(['--count 0', '--count many', '--seed -1', '--start-index 0.5'])(
     'for generate: %s',
     async (flag) => {
       const { status, err } = await cli('generate', 'run', '--grid', 'grid.png', ...flag.split(' '));
@@ -172,6 +240,21 @@ describe('bad input', () => {
       expect(err).toMatch(/^error ERR_SAN_OPTIONS: --[a-z-]+ = .*: expected a whole number from \d on\n$/);
     },
   );
+
+  it.each([
+    ['generate run --grid a.png --threads 0', '--threads = 0', '1 to 1024'],
+    ['generate run --grid a.png --threads 1e9', '--threads = 1000000000', '1 to 1024'],
+    ['score run photos --out a.csv --threads 1025', '--threads = 1025', '1 to 1024'],
+    ['evaluate run photos --threads 1025', 'threads = 1025', '1 to 1024'],
+    ['interpolate run 0 1 --out a.png --frames 1', '--frames = 1', '2 to 100000'],
+    ['interpolate run 0 1 --out a.png --frames 1e12', '--frames = 1000000000000', '2 to 100000'],
+  ])('%s', async (line, what, range) => {
+    expect(await cli(...line.split(' '))).toEqual({
+      status: 1,
+      out: '',
+      err: `error ERR_SAN_OPTIONS: ${what}: expected a whole number from ${range}\n`,
+    });
+  });
 
   it('tells an unforeseen error in one line, and its stack when asked', async () => {
     fake.addon.createNetwork = () => Promise.reject(new Error('two\nlines'));

@@ -18,6 +18,54 @@ import {
   YELLOW,
 } from './decoding.js';
 
+/** A grey TIFF of SIZE x SIZE samples, all zero bytes, of a format (1 unsigned, 2 signed, 3 floating) and so many bits. */
+function tiffOf(format: number, bits: number): Buffer {
+  const bytes = (SIZE * SIZE * bits) / 8;
+  const tags = [
+    [256, SIZE],
+    [257, SIZE],
+    [258, bits],
+    [259, 1],
+    [262, 1],
+    [273, 8],
+    [277, 1],
+    [278, SIZE],
+    [279, bytes],
+    [339, format],
+  ];
+  const directory = Buffer.alloc(2 + 12 * tags.length + 4);
+  directory.writeUInt16LE(tags.length);
+  for (const [k, [tag = 0, value = 0]] of tags.entries()) {
+    directory.writeUInt16LE(tag, 2 + 12 * k);
+    directory.writeUInt16LE(4, 4 + 12 * k); // a 32-bit number
+    directory.writeUInt32LE(1, 6 + 12 * k);
+    directory.writeUInt32LE(value, 10 + 12 * k);
+  }
+  const header = Buffer.from([0x49, 0x49, 42, 0, 0, 0, 0, 0]);
+  header.writeUInt32LE(8 + bytes, 4);
+  return Buffer.concat([header, Buffer.alloc(bytes), directory]);
+}
+
+describe('samples of TIFF', () => {
+  it.each([
+    [3, 32, 'float'],
+    [1, 32, 'uint'],
+    [2, 32, 'int'],
+    [2, 16, 'short'],
+  ])(
+    'of a type whose range nobody tells are refused with the reason: %i, %i bits',
+    async (format, bits, depth) => {
+      await expect(decoded(tiffOf(format, bits))).rejects.toThrow(
+        `its samples are of type ${depth}; unsigned ones of 8 or 16 bits are read`,
+      );
+    },
+  );
+
+  it.each([8, 16])('of %i bits, unsigned, are read', async (bits) => {
+    expect(distance(await decoded(tiffOf(1, bits)), plain([0, 0, 0]))).toBe(0);
+  });
+});
+
 describe('the kind of an image', () => {
   const picture = () => raw(quarters(SIZE, SIZE), SIZE, SIZE, 3);
 

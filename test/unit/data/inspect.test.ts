@@ -79,6 +79,20 @@ describe('inspectData()', () => {
 });
 
 describe('san-native data', () => {
+  it.each(['sheet', 'mean'])('does not draw --%s into the data', async (flag) => {
+    const path = await source();
+    const picture = join(path, 'cats', 'a.png');
+    const before = await readFile(picture);
+    const { status, err } = await cli('data', path, `--${flag}`, picture);
+    expect({ status, err }).toEqual({
+      status: 1,
+      err: expect.stringMatching(
+        /ERR_SAN_OUTPUT: .*a\.png lies in the data .*; choose a place outside of it\n/,
+      ),
+    });
+    expect(await readFile(picture)).toEqual(before);
+  });
+
   it('says it in words and in JSON, and draws', async () => {
     const path = await source();
     const folder = await temporaryFolder();

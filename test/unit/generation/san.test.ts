@@ -103,7 +103,16 @@ describe('San', () => {
       { from: { seed: 1, indx: 2 }, to: seed },
       'unknown option "indx"; did you mean index?',
     ],
-    ['ERR_SAN_OPTIONS', { from: seed, to: seed, frames: 1 }, 'frames = 1: expected a whole number from 2 on'],
+    [
+      'ERR_SAN_OPTIONS',
+      { from: seed, to: seed, frames: 1 },
+      'frames = 1: expected a whole number from 2 to 100000',
+    ],
+    [
+      'ERR_SAN_OPTIONS',
+      { from: seed, to: seed, frames: 1e12 },
+      'frames = 1000000000000: expected a whole number from 2 to 100000',
+    ],
     [
       'ERR_SAN_OPTIONS',
       { from: seed, to: seed, pace: 'evn' },
@@ -128,6 +137,43 @@ describe('San', () => {
       message: typeof message === 'string' ? message : expect.stringMatching(message),
     };
     await expect(san.interpolate(options as never)).rejects.toMatchObject(expected);
+  });
+
+  it('refuses options that it does not know, and arrays that cannot be', async () => {
+    const san = await load();
+    const unknown = {
+      code: 'ERR_SAN_OPTIONS',
+      message: 'unknown option "startindex"; did you mean startIndex?',
+    };
+    const options = { seed: 1, count: 2, startindex: 4 };
+    await expect(san.generate(options)).rejects.toMatchObject(unknown);
+    await expect(san.latents(options)).rejects.toMatchObject(unknown);
+    await expect(san.generateTo('drawn', options)).rejects.toMatchObject(unknown);
+    expect(() => san.stream(options)).toThrow(expect.objectContaining(unknown));
+    await expect(San.load('run', { thread: 1 } as never)).rejects.toMatchObject({ code: 'ERR_SAN_OPTIONS' });
+    await expect(san.generate(undefined as never)).rejects.toMatchObject({ code: 'ERR_SAN_OPTIONS' });
+    const { signal } = new AbortController();
+    await expect(san.generate({ seed: 1, count: 2 ** 45, signal })).rejects.toMatchObject({
+      code: 'ERR_SAN_OPTIONS',
+      details: { field: 'count' },
+    });
+    const shared = { data: new Uint8Array(new SharedArrayBuffer(256)), shape: [1, 16, 16, 1] };
+    await expect(san.reverse(shared as unknown as ImageBatch)).rejects.toThrow('SharedArrayBuffer');
+  });
+
+  it('asks for the latents that generate() draws from, truncated ones too', async () => {
+    const asked: object[] = [];
+    const { latents: draw } = fake.addon;
+    fake.addon.latents = (options: Parameters<typeof draw>[0]) => {
+      asked.push(options);
+      return draw(options);
+    };
+    const san = await load();
+    await san.latents({ seed: 1, count: 2, truncation: 0.5 });
+    expect(asked).toEqual([
+      { seed: 1, count: 2, startIndex: 0, truncation: 0.5, latentChannels: 64, latentSize: 1 },
+    ]);
+    await expect(san.latents({ seed: 1, count: 2, startIndex: 2 ** 53 - 1 })).rejects.toThrow('beyond 2^53');
   });
 
   it.each([

@@ -277,12 +277,32 @@ describe('a folder', () => {
     ]);
   });
 
+  it.each(['cat.png', 'holiday.JPEG', 'a.webp'])(
+    'of foreign pictures such as %s is refused and left as it was',
+    async (name) => {
+      const path = join(folder, 'mine');
+      await mkdir(path);
+      await writeFile(join(path, 'notes.txt'), 'mine');
+      await writeFile(join(path, name), 'mine');
+      await expect(draw(path).done).rejects.toMatchObject({
+        code: 'ERR_SAN_OUTPUT',
+        message: expect.stringContaining(`mine holds images (${name}) without a manifest.json`),
+      });
+      expect((await readdir(path)).sort()).toEqual([name, 'notes.txt'].sort());
+      await rm(join(path, name));
+      expect(await draw(path).done).toMatchObject({ drawn: 50 });
+      // What came later, such as a sheet, does not keep the set from being gone on with.
+      await writeFile(join(path, name), 'a sheet');
+      expect(await draw(path).done).toMatchObject({ drawn: 0, kept: 50 });
+    },
+  );
+
   it('of numbered images from elsewhere is refused, and so is a file in its place', async () => {
     await mkdir(join(folder, 'other'));
     await writeFile(join(folder, 'other/000000001.png'), '');
     await expect(draw(join(folder, 'other')).done).rejects.toMatchObject({
       code: 'ERR_SAN_OUTPUT',
-      message: expect.stringContaining('other holds numbered images without a manifest.json'),
+      message: expect.stringContaining('other holds images (000000001.png) without a manifest.json'),
     });
     await writeFile(join(folder, 'file'), '');
     await expect(draw(join(folder, 'file')).done).rejects.toMatchObject({
@@ -405,6 +425,15 @@ describe('faults', () => {
       code: 'ERR_SAN_OUTPUT',
       message: 'cannot write to the stream: the reader has gone',
     });
+  });
+
+  it('a reader that hangs up without an error', async () => {
+    const stream = new Writable({ write: () => setImmediate(() => stream.destroy()) });
+    await expect(draw(stream).done).rejects.toMatchObject({
+      code: 'ERR_SAN_OUTPUT',
+      message: 'cannot write to the stream: it was closed before all was written',
+    });
+    expect(stream.listenerCount('close')).toBe(0);
   });
 
   it('a reader that no longer reads: an abort ends the wait', async () => {

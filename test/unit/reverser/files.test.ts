@@ -1,5 +1,5 @@
 /** The functions and commands of the reverser on files, with an addon that does no arithmetic. */
-import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import sharp from 'sharp';
 import { beforeEach, describe, expect, it, vi } from 'vitest';
@@ -292,6 +292,66 @@ describe('bad input', () => {
       code: 'ERR_SAN_OPTIONS',
       message: 'unknown option "referense"; did you mean reference?',
     });
+  });
+});
+
+describe('an output in the place of the input', () => {
+  it('is refused by every function, and the input is untouched', async () => {
+    await using san = await San.load(run);
+    const [first, second] = (await readdir(photos)).sort().map((name) => join(photos, name)) as [
+      string,
+      string,
+    ];
+    const before = await readFile(first);
+    const link = out('link');
+    await symlink(photos, link);
+    const png = join(link, 'new', 'x.png');
+    const csv = join(photos, 'x.csv');
+    const calls: [() => Promise<unknown>, string][] = [
+      [() => reverseImages(san, { data: photos, out: join(photos, 'z.npy') }), 'out'],
+      [() => reverseImages(san, { data: photos, out: out('z.npy'), names: csv }), 'names'],
+      [() => reconstructImages(san, { data: photos, out: first }), 'out'],
+      [() => reconstructImages(san, { data: photos, out: png }), 'out'],
+      [() => reconstructImages(san, { data: link, out: first }), 'out'],
+      [() => interpolateImages(san, { from: first, to: second, out: second }), 'out'],
+      [() => scoreImages(san, { data: photos, out: csv, reference: photos }), 'out'],
+      [() => scoreImages(san, { data: run, out: csv, reference: photos }), 'out'],
+      [() => findNeighbors(san, { data: photos, out: first }), 'out'],
+    ];
+    for (const [call, field] of calls) {
+      await expect(call()).rejects.toMatchObject({ code: 'ERR_SAN_OUTPUT', details: { field } });
+    }
+    expect(await readFile(first)).toEqual(before);
+    expect(await readdir(photos)).toHaveLength(6);
+    const animation = out('a.webp');
+    await sharp(first).webp().toFile(animation);
+    await expect(interpolateImages(san, { from: first, to: animation, animation })).rejects.toMatchObject({
+      message: `${animation} is the data ${animation} itself, which it would replace; choose another place`,
+    });
+  });
+
+  it('is refused for a file, a link to it, and the files of a pattern; beside them all is well', async () => {
+    await using san = await San.load(run);
+    const mine = out('mine.npy');
+    await reverseImages(san, { data: photos, out: mine });
+    const link = out('link.npy');
+    await symlink(mine, link);
+    const before = await readFile(mine);
+    for (const [data, path] of [
+      [mine, mine],
+      [link, mine],
+      [mine, link],
+      [out('m*.npy'), mine],
+      [out('{mine,link}.npy'), link],
+    ] as const) {
+      await expect(reverseImages(san, { data, out: path })).rejects.toMatchObject({
+        code: 'ERR_SAN_OUTPUT',
+        message: `${path} is the data ${data} itself, which it would replace; choose another place`,
+      });
+    }
+    expect(await readFile(mine)).toEqual(before);
+    await reverseImages(san, { data: photos, out: `${photos}.npy` });
+    await reverseImages(san, { data: photos, out: `${photos}.npy` });
   });
 });
 

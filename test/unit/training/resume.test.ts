@@ -1,4 +1,4 @@
-import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import sharp from 'sharp';
 import { beforeEach, describe, expect, it, vi } from 'vitest';
@@ -106,6 +106,26 @@ describe('a resumed run', () => {
       message: `${message.replace('RUN', options.out)}, which cannot change in a run; leave it as it was, or begin a new run`,
     });
     await ticksOf({ resume: true });
+  });
+
+  it('is refused without its config.json, and can then be begun from', async () => {
+    await brokenOffAt(8);
+    await rm(join(options.out, 'config.json'));
+    await expect(ticksOf({ resume: true })).rejects.toMatchObject({
+      code: 'ERR_SAN_OUTPUT',
+      message: `${options.out} holds a training run without its config.json, which resuming takes the settings from; restore that file, or begin a new run in another folder with --init-from ${options.out} (in the API initFrom)`,
+    });
+    await expect(ticksOf({ out: join(options.data, '0.png'), resume: true })).rejects.toThrow(/is a file/);
+    const ticks = await ticksOf({ out: `${options.out}-2`, initFrom: options.out });
+    expect(ticks.at(-1)).toMatchObject({ stopped: 'finished' });
+  });
+
+  it('in its own data is refused for what it did to them', async () => {
+    await brokenOffAt(8);
+    const out = join(options.data, 'run');
+    await rename(options.out, out);
+    await expect(ticksOf({ out })).rejects.toThrow(/already holds a training run/);
+    await expect(ticksOf({ out, resume: true })).rejects.toMatchObject({ code: 'ERR_SAN_DATA_CHANGED' });
   });
 
   it('is refused with other images', async () => {

@@ -135,6 +135,21 @@ describe('train', () => {
       },
     ],
     ['an out that is a file', (o) => ({ out: join(o.data, 'notes.txt') }), { code: 'ERR_SAN_OUTPUT' }],
+    [
+      'an out in the data',
+      (o) => ({ out: join(o.data, 'new/run') }),
+      { code: 'ERR_SAN_OUTPUT', message: /run lies in the data .*; choose a place outside of it$/ },
+    ],
+    [
+      'an out in the data, where a run is to be resumed or begun',
+      (o) => ({ out: join(o.data, 'run'), resume: true }),
+      { code: 'ERR_SAN_OUTPUT', message: /run lies in the data/ },
+    ],
+    [
+      'an out that is the data',
+      (o) => ({ out: o.data }),
+      { code: 'ERR_SAN_OUTPUT', message: /is the data .* itself/ },
+    ],
     ['an out of no text', () => ({ out: '' }), { code: 'ERR_SAN_CONFIG', message: /^out must be/ }],
     [
       'a preset nobody made',

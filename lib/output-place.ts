@@ -1,0 +1,45 @@
+/** Keeps outputs apart from the data that they are made from. */
+import { realpath, stat } from 'node:fs/promises';
+import { basename, dirname, isAbsolute, join, relative, sep } from 'node:path';
+import { expandPattern, isPattern } from './data/sources/pattern.js';
+import { OutputError } from './errors.js';
+
+/**
+ * To be called before any work. Throws OutputError when `out` is the file or folder `source`, one of the files of a
+ * pattern, or lies in a folder, wherever symbolic links lead. A source that is not there is for its reader to refuse.
+ */
+export async function refuseOverInput(out: string, source: string, field: string): Promise<void> {
+  const sources = await placesOf(source);
+  if (sources.length === 0) return;
+  const fail = (reason: string) => {
+    throw new OutputError(`${out} ${reason}`, { path: out, field });
+  };
+  // A link in the data is replaced itself; what one elsewhere leads to may be the data.
+  for (const place of [join(await realPlace(dirname(out)), basename(out)), await realPlace(out)]) {
+    for (const data of sources) {
+      if (place === data) fail(`is the data ${source} itself, which it would replace; choose another place`);
+      if (isWithin(place, data) && (await stat(data)).isDirectory())
+        fail(`lies in the data ${source}, where it would add or replace files; choose a place outside of it`);
+    }
+  }
+}
+
+async function placesOf(source: string): Promise<string[]> {
+  const place = await realpath(source).catch(() => undefined);
+  if (place !== undefined) return [place];
+  if (!isPattern(source)) return [];
+  const files = await expandPattern(source).catch(() => []);
+  return Promise.all(files.map(({ path }) => realpath(path).catch(() => path)));
+}
+
+/** Where `path` is, or will be when its missing parts are made. */
+async function realPlace(path: string): Promise<string> {
+  const place = await realpath(path).catch(() => undefined);
+  if (place !== undefined || dirname(path) === path) return place ?? path;
+  return join(await realPlace(dirname(path)), basename(path));
+}
+
+function isWithin(place: string, folder: string): boolean {
+  const way = relative(folder, place);
+  return way !== '' && !isAbsolute(way) && way.split(sep)[0] !== '..';
+}
