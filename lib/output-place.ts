@@ -4,11 +4,20 @@ import { basename, dirname, isAbsolute, join, relative, sep } from 'node:path';
 import { expandPattern, isPattern } from './data/sources/pattern.js';
 import { OutputError } from './errors.js';
 
+/** What would be an image of a folder that it is written to. */
+const IMAGE = /\.(png|webp)$/i;
+
 /**
  * To be called before any work. Throws OutputError when `out` is the file or folder `source`, one of the files of a
- * pattern, or lies in a folder, wherever symbolic links lead. A source that is not there is for its reader to refuse.
+ * pattern, or lies in a folder as a picture, wherever symbolic links lead. A source that is not there is for its reader to refuse.
  */
-export async function refuseOverInput(out: string, source: string, field: string): Promise<void> {
+export async function refuseOverInput(
+  out: string,
+  source: string,
+  field: string,
+  /** Whether what is written there would be taken for data. */
+  becomesData = IMAGE.test(out),
+): Promise<void> {
   const sources = await placesOf(source);
   if (sources.length === 0) return;
   const fail = (reason: string) => {
@@ -18,8 +27,10 @@ export async function refuseOverInput(out: string, source: string, field: string
   for (const place of [join(await realPlace(dirname(out)), basename(out)), await realPlace(out)]) {
     for (const data of sources) {
       if (place === data) fail(`is the data ${source} itself, which it would replace; choose another place`);
-      if (isWithin(place, data) && (await stat(data)).isDirectory())
-        fail(`lies in the data ${source}, where it would add or replace files; choose a place outside of it`);
+      if (becomesData && isWithin(place, data) && (await stat(data)).isDirectory())
+        fail(
+          `lies in the data ${source}, where it would add or replace images; choose a place outside of it`,
+        );
     }
   }
 }

@@ -56,7 +56,7 @@ export async function* beginRun(out: string, plan: Plan): Preparation {
   const config = resolveConfig(layers);
   await RunFolder.claim(out);
   // Else its pictures would be training images, and the run could never be resumed.
-  await refuseOverInput(out, data, 'out');
+  await refuseOverInput(out, data, 'out', true);
   const addon = loadAddon();
   requireDevices(config, addon.info().cuda, team?.localRank);
   const weights = initFrom === undefined ? undefined : await readInitialWeights(initFrom, { config, addon });

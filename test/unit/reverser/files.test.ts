@@ -306,16 +306,11 @@ describe('an output in the place of the input', () => {
     const link = out('link');
     await symlink(photos, link);
     const png = join(link, 'new', 'x.png');
-    const csv = join(photos, 'x.csv');
     const calls: [() => Promise<unknown>, string][] = [
-      [() => reverseImages(san, { data: photos, out: join(photos, 'z.npy') }), 'out'],
-      [() => reverseImages(san, { data: photos, out: out('z.npy'), names: csv }), 'names'],
       [() => reconstructImages(san, { data: photos, out: first }), 'out'],
       [() => reconstructImages(san, { data: photos, out: png }), 'out'],
       [() => reconstructImages(san, { data: link, out: first }), 'out'],
       [() => interpolateImages(san, { from: first, to: second, out: second }), 'out'],
-      [() => scoreImages(san, { data: photos, out: csv, reference: photos }), 'out'],
-      [() => scoreImages(san, { data: run, out: csv, reference: photos }), 'out'],
       [() => findNeighbors(san, { data: photos, out: first }), 'out'],
     ];
     for (const [call, field] of calls) {
@@ -323,6 +318,14 @@ describe('an output in the place of the input', () => {
     }
     expect(await readFile(first)).toEqual(before);
     expect(await readdir(photos)).toHaveLength(6);
+    // What is no picture may lie among them, and a file of pixels is not replaced.
+    await scoreImages(san, { data: photos, out: join(photos, 'x.csv'), reference: photos });
+    const { out: latents } = await reverseImages(san, { data: photos, out: out('z.npy') });
+    const pixels = await readFile(latents);
+    await expect(reverseImages(san, { data: latents, out: latents })).rejects.toMatchObject({
+      code: 'ERR_SAN_OUTPUT',
+    });
+    expect(await readFile(latents)).toEqual(pixels);
     const animation = out('a.webp');
     await sharp(first).webp().toFile(animation);
     await expect(interpolateImages(san, { from: first, to: animation, animation })).rejects.toMatchObject({
