@@ -19,7 +19,8 @@ export async function open(options: Record<string, unknown>): Promise<OpenConten
       if (done || value.type === 'end') throw new Error('training ended before the rounds did');
       if (value.type === 'steps') return value;
       // Such as that steps run without a CUDA graph.
-      if (value.type === 'note') process.stderr.write(`${NOTE}${value.message}\n`);
+      if (value.type === 'note' && value.level === 'warning')
+        process.stderr.write(`${NOTE}${value.message}\n`);
     }
   };
   const { data: _data, out: _out, initFrom: _from, ...values } = options;
