@@ -15,11 +15,11 @@ import {
 } from '../native.js';
 import { drawWay, type Way, type WayOptions } from '../reverser/interpolate.js';
 import { type NearestImages, type NearestImagesOptions, nearestImages } from '../reverser/nearest-images.js';
-import { requireKeys } from '../reverser/options.js';
 import { type ImageScore, imageScores, type ScoreReference } from '../reverser/scores.js';
 import {
   requireBatch,
   requireBatchSize,
+  requireKeys,
   requirePrecision,
   requireRange,
   requireTruncation,

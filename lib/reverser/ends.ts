@@ -1,10 +1,9 @@
 import type { Config } from '../config/schema.js';
 import { SanError } from '../errors.js';
-import { requireBatch, requireWhole } from '../generation/checks.js';
+import { requireBatch, requireKeys, requireWhole } from '../generation/checks.js';
 import type { San } from '../generation/san.js';
 import type { ImageBatch, LatentBatch } from '../native.js';
 import { readImage } from './images.js';
-import { requireKeys } from './options.js';
 
 /**
  * Where a way begins or ends: an image file or an image in memory [1, S, S, C], whose latent the reverser finds; an image

@@ -3,7 +3,7 @@ import { suggestion } from '../config/nearest.js';
 import type { Config } from '../config/schema.js';
 import { SanError } from '../errors.js';
 import { ensureFolder, writeFileAtomic } from '../files.js';
-import { requireWhole } from '../generation/checks.js';
+import { requireKeys, requireWhole } from '../generation/checks.js';
 import { encodeGrid } from '../generation/grid.js';
 import { interpolate } from '../generation/interpolate.js';
 import type { San } from '../generation/san.js';
@@ -12,7 +12,7 @@ import type { ImageBatch, LatentBatch } from '../native.js';
 import { refuseOverInput } from '../output-place.js';
 import { encodeAnimation } from './animation.js';
 import { type Endpoint, latentOf, requireEndpoint } from './ends.js';
-import { requireKeys, requirePath } from './options.js';
+import { requirePath } from './options.js';
 import { pixelErrors } from './pixel-error.js';
 import { type DrawnWay, drawAt, drawEvenly, evenFractions } from './way.js';
 

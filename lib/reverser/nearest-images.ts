@@ -1,12 +1,12 @@
 /** The real images whose latents are nearest to those of others, and how near real images are to one another. */
 import type { Skipped } from '../data/folder.js';
-import { requireBatch, requireWhole } from '../generation/checks.js';
+import { requireBatch, requireKeys, requireWhole } from '../generation/checks.js';
 import type { San } from '../generation/san.js';
 import type { MeasureControl } from '../metrics/blocks.js';
 import type { ImageBatch } from '../native.js';
 import { ImageReader } from './images.js';
 import { type Neighbor, nearest } from './nearest.js';
-import { requireData, requireKeys } from './options.js';
+import { requireData } from './options.js';
 import { pixelError } from './pixel-error.js';
 
 export interface NearestImagesOptions {

@@ -1,6 +1,6 @@
 import { dirname } from 'node:path';
 import { ensureFolder, writeFileAtomic } from '../files.js';
-import { requireWhole } from '../generation/checks.js';
+import { requireKeys, requireWhole } from '../generation/checks.js';
 import { encodeGrid } from '../generation/grid.js';
 import type { San } from '../generation/san.js';
 import type { MeasureControl } from '../metrics/blocks.js';
@@ -12,7 +12,7 @@ import {
   type NearestImagesOptions,
   nearestImages,
 } from './nearest-images.js';
-import { requireData, requireKeys, requirePath } from './options.js';
+import { requireData, requirePath } from './options.js';
 
 export interface NeighborsOptions extends NearestImagesOptions {
   /** The .png file to write: in each row a generated image, then its nearest real ones. */

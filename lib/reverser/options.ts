@@ -1,21 +1,8 @@
 /** Checks of options that the functions of the reverser have in common. */
-import { suggestion } from '../config/nearest.js';
 import type { Config } from '../config/schema.js';
 import { SanError } from '../errors.js';
 import { requireBatch } from '../generation/checks.js';
 import type { ImageBatch } from '../native.js';
-
-/** Throws ERR_SAN_OPTIONS for what is no object, and, with the nearest name, for a key that is not among `known`. */
-export function requireKeys(options: object, known: readonly string[]): void {
-  if (typeof options !== 'object' || options === null) {
-    throw new SanError('ERR_SAN_OPTIONS', `${options}: expected an object with ${known.join(', ')}`);
-  }
-  for (const key of Object.keys(options)) {
-    if (known.includes(key)) continue;
-    const message = `unknown option ${JSON.stringify(key)}${suggestion(key, known)}`;
-    throw new SanError('ERR_SAN_OPTIONS', message, { field: key });
-  }
-}
 
 /** Throws ERR_SAN_OPTIONS unless `value` is a path; with `ending`, such as ".png", one that ends so. */
 export function requirePath(field: string, value: unknown, ending = ''): asserts value is string {

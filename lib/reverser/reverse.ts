@@ -1,13 +1,14 @@
 import { dirname } from 'node:path';
 import type { Skipped } from '../data/folder.js';
 import { ensureFolder, writeFileAtomic } from '../files.js';
+import { requireKeys } from '../generation/checks.js';
 import type { San } from '../generation/san.js';
 import type { MeasureControl } from '../metrics/blocks.js';
 import { refuseOverInput } from '../output-place.js';
 import { csv } from './csv.js';
 import { ImageReader } from './images.js';
 import { float32Header } from './npy.js';
-import { requireKeys, requirePath } from './options.js';
+import { requirePath } from './options.js';
 
 export interface ReverseOptions {
   /** Images: anything that train() takes as data, read as the network's training images were. */

@@ -3,6 +3,7 @@ import { basename, dirname, join } from 'node:path';
 import type { Skipped } from '../data/folder.js';
 import { SanError } from '../errors.js';
 import { ensureFolder, writeFileAtomic } from '../files.js';
+import { requireKeys } from '../generation/checks.js';
 import type { San } from '../generation/san.js';
 import { imagesFrom, inBlocks, type MeasureControl } from '../metrics/blocks.js';
 import type { ImageBatch } from '../native.js';
@@ -10,7 +11,7 @@ import { refuseOverInput } from '../output-place.js';
 import { readSessions } from '../training/environment.js';
 import { csv } from './csv.js';
 import { ImageReader } from './images.js';
-import { requireData, requireKeys, requirePath } from './options.js';
+import { requireData, requirePath } from './options.js';
 import { type ImageMeasures, imageMeasures, referenceOf, type ScoreReference } from './scores.js';
 
 export interface ScoreOptions {
