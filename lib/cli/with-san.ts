@@ -1,10 +1,11 @@
 /** What the commands that work with a trained network have in common. */
 import type { Options } from 'yargs';
 import { MOST_THREADS } from '../config/schema.js';
-import { PRECISIONS, requireWhole } from '../generation/checks.js';
+import { PRECISIONS } from '../generation/checks.js';
 import { San } from '../generation/san.js';
 import type { MeasureControl } from '../metrics/blocks.js';
 import type { InferencePrecision } from '../native.js';
+import { requireWhole } from '../options.js';
 import { toNumber } from './flags.js';
 import { longWork } from './long-work.js';
 import { warnDamaged, warnLibtorch } from './warn.js';

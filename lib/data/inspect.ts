@@ -4,6 +4,7 @@ import sharp from 'sharp';
 import { resolveImageFormat } from '../config/resolve.js';
 import type { ConfigInput } from '../config/schema.js';
 import type { ImageBatch } from '../native.js';
+import { requireObject } from '../options.js';
 import { byPath, type Skipped } from './folder.js';
 import { inOrder } from './in-order.js';
 import { imageKind } from './kind.js';
@@ -93,6 +94,7 @@ export async function inspectData(
   options: InspectOptions,
   { signal, onProgress }: InspectControl = {},
 ): Promise<DataReport> {
+  requireObject(options, '{ source, imageSize }');
   const { source: path, sheetCount = DEFAULT_SHEET, ...keys } = options;
   const format = resolveImageFormat({ ...keys, imageSize: keys.imageSize ?? DEFAULT_SIZE });
   const source = await openSource(path, { signal, maxPixels: format.maxPixels });

@@ -6,6 +6,7 @@ import { modelOptions } from '../config/schema.js';
 import { OutputError, SanError } from '../errors.js';
 import { ensureFolder, writeFileAtomic } from '../files.js';
 import type { ModelOptions } from '../native.js';
+import { requireKeys } from '../options.js';
 import { packageVersion } from '../version.js';
 import { ElementType as Elements, type ElementType, encodeModel, type ValueInfo } from './messages.js';
 import { generatorGraph, IMAGES, LATENTS, type Lookup, type Pixels, reverserGraph } from './networks.js';
@@ -165,11 +166,7 @@ function checked(options: ExportOptions): ExportOptions {
   const fail = (field: string, message: string) => {
     throw new SanError('ERR_SAN_OPTIONS', message, { field });
   };
-  for (const key of Object.keys(options)) {
-    if (!(KEYS as readonly string[]).includes(key)) {
-      fail(key, `unknown option ${JSON.stringify(key)}${suggestion(key, KEYS)}`);
-    }
-  }
+  requireKeys(options, KEYS);
   const { checkpoint, out, network, pixels } = options;
   for (const [field, text] of Object.entries({ checkpoint, out })) {
     if (typeof text !== 'string' || text === '') fail(field, `${field} must be a path`);

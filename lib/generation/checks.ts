@@ -1,39 +1,10 @@
 /** Checks of what callers pass in; plain JavaScript may pass anything. */
-import { suggestion } from '../config/nearest.js';
 import { SanError } from '../errors.js';
 import type { ImageBatch, InferencePrecision, LatentBatch, SampleOptions } from '../native.js';
+import { requireWhole } from '../options.js';
 
 /** kLeastTruncation of the native half. */
 const LEAST_TRUNCATION = 0.01;
-
-/** Throws ERR_SAN_OPTIONS for what is no object, and, with the nearest name, for a key that is not among `known`. */
-export function requireKeys(options: object, known: readonly string[]): void {
-  if (typeof options !== 'object' || options === null) {
-    throw new SanError('ERR_SAN_OPTIONS', `${options}: expected an object with ${known.join(', ')}`);
-  }
-  for (const key of Object.keys(options)) {
-    if (known.includes(key)) continue;
-    const message = `unknown option ${JSON.stringify(key)}${suggestion(key, known)}`;
-    throw new SanError('ERR_SAN_OPTIONS', message, { field: key });
-  }
-}
-
-/** Throws ERR_SAN_OPTIONS unless `value` is a safe integer of at least `least`, and of at most `most`. */
-export function requireWhole(
-  field: string,
-  value: unknown,
-  least: number,
-  most?: number,
-): asserts value is number {
-  const whole = Number.isSafeInteger(value) ? (value as number) : Number.NaN;
-  if (whole >= least && whole <= (most ?? whole)) return;
-  const range = most === undefined ? `from ${least} on` : `from ${least} to ${most}`;
-  const shown = typeof value === 'string' ? JSON.stringify(value) : String(value);
-  throw new SanError('ERR_SAN_OPTIONS', `${field} = ${shown}: expected a whole number ${range}`, {
-    field,
-    value,
-  });
-}
 
 /** Throws ERR_SAN_OPTIONS unless these are images of a seed: count 1 or more if given, the last index a safe integer. */
 export function requireRange({ count, seed, startIndex }: { [K in keyof SampleOptions]?: unknown }): void {

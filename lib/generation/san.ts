@@ -13,17 +13,16 @@ import {
   type SampleOptions,
   type Truncation,
 } from '../native.js';
+import { requireKeys, requireWhole } from '../options.js';
 import { drawWay, type Way, type WayOptions } from '../reverser/interpolate.js';
 import { type NearestImages, type NearestImagesOptions, nearestImages } from '../reverser/nearest-images.js';
 import { type ImageScore, imageScores, type ScoreReference } from '../reverser/scores.js';
 import {
   requireBatch,
   requireBatchSize,
-  requireKeys,
   requirePrecision,
   requireRange,
   requireTruncation,
-  requireWhole,
 } from './checks.js';
 import { drawInto, type GenerateControl, type GenerateSummary } from './generate-to.js';
 import { openSink } from './sinks/open.js';

@@ -1,5 +1,4 @@
 import { type LoadedCheckpoint, loadCheckpoint, networkTensors } from '../checkpoint/checkpoint.js';
-import { suggestion } from '../config/nearest.js';
 import { resolveConfig } from '../config/resolve.js';
 import {
   type Config,
@@ -11,9 +10,8 @@ import {
 import { openData, spreadRows } from '../data/dataset.js';
 import type { Skipped } from '../data/folder.js';
 import { requireDevice } from '../device.js';
-import { SanError } from '../errors.js';
-import { requireWhole } from '../generation/checks.js';
 import { loadAddon } from '../native.js';
+import { requireKeys, requireWhole } from '../options.js';
 import type { MeasureControl } from './blocks.js';
 import { measurable, requireMeasurable, requireMetricNames } from './catalogue.js';
 import { Evaluator } from './evaluator.js';
@@ -122,16 +120,7 @@ export async function evaluate(options: EvaluateOptions, control: MeasureControl
 }
 
 function requireKnown(options: EvaluateOptions): void {
-  for (const key of Object.keys(options)) {
-    if ((OPTIONS as readonly string[]).includes(key)) continue;
-    throw new SanError(
-      'ERR_SAN_OPTIONS',
-      `unknown option ${JSON.stringify(key)}${suggestion(key, OPTIONS)}`,
-      {
-        field: key,
-      },
-    );
-  }
+  requireKeys(options, OPTIONS);
   const { metrics, count, seed, threads } = options;
   if (metrics !== undefined) requireMetricNames(metrics);
   if (count !== undefined) requireWhole('count', count, 2);

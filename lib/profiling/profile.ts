@@ -1,5 +1,8 @@
 /** Profiles of what the native half does: a Chrome trace, and where the time went. */
+
+import { SanError } from '../errors.js';
 import { type Addon, loadAddon, type MeasuredOn, type NativeProfile, type Peak } from '../native.js';
+import { requireObject } from '../options.js';
 import { type ProfileSummary, summarise } from './summary.js';
 import { writeTrace } from './trace.js';
 
@@ -46,6 +49,11 @@ export async function profile<T>(
   options: ProfileOptions<T>,
   work: () => Promise<T>,
 ): Promise<{ result: T; profile: Profile }> {
+  requireObject(options, "{ path: 'trace.json' }");
+  if (typeof work !== 'function') {
+    const message = 'profile() needs a function to record: profile({ path }, () => san.generate(...))';
+    throw new SanError('ERR_SAN_OPTIONS', message, { field: 'work', value: work });
+  }
   const addon = loadAddon();
   await addon.startProfile();
   let result: T;

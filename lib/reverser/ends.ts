@@ -1,8 +1,9 @@
 import type { Config } from '../config/schema.js';
 import { SanError } from '../errors.js';
-import { requireBatch, requireKeys, requireWhole } from '../generation/checks.js';
+import { requireBatch } from '../generation/checks.js';
 import type { San } from '../generation/san.js';
 import type { ImageBatch, LatentBatch } from '../native.js';
+import { requireKeys, requireWhole } from '../options.js';
 import { readImage } from './images.js';
 
 /**

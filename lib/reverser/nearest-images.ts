@@ -1,9 +1,10 @@
 /** The real images whose latents are nearest to those of others, and how near real images are to one another. */
 import type { Skipped } from '../data/folder.js';
-import { requireBatch, requireKeys, requireWhole } from '../generation/checks.js';
+import { requireBatch } from '../generation/checks.js';
 import type { San } from '../generation/san.js';
 import type { MeasureControl } from '../metrics/blocks.js';
 import type { ImageBatch } from '../native.js';
+import { requireKeys, requireWhole } from '../options.js';
 import { ImageReader } from './images.js';
 import { type Neighbor, nearest } from './nearest.js';
 import { requireData } from './options.js';

@@ -1,10 +1,10 @@
 import { dirname } from 'node:path';
 import { ensureFolder, writeFileAtomic } from '../files.js';
-import { requireKeys, requireWhole } from '../generation/checks.js';
 import { encodeGrid } from '../generation/grid.js';
 import type { San } from '../generation/san.js';
 import type { MeasureControl } from '../metrics/blocks.js';
 import type { ImageBatch } from '../native.js';
+import { requireKeys, requireWhole } from '../options.js';
 import { refuseOverInput } from '../output-place.js';
 import {
   type AmongReal,

@@ -1,11 +1,11 @@
 import { dirname } from 'node:path';
 import type { Skipped } from '../data/folder.js';
 import { ensureFolder, writeFileAtomic } from '../files.js';
-import { requireKeys, requireWhole } from '../generation/checks.js';
 import { encodeGrid, rowOverRow } from '../generation/grid.js';
 import type { San } from '../generation/san.js';
 import { imagesFrom, inBlocks, type MeasureControl } from '../metrics/blocks.js';
 import type { ImageBatch } from '../native.js';
+import { requireKeys, requireWhole } from '../options.js';
 import { refuseOverInput } from '../output-place.js';
 import { ImageReader } from './images.js';
 import { requirePath } from './options.js';

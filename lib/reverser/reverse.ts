@@ -1,9 +1,9 @@
 import { dirname } from 'node:path';
 import type { Skipped } from '../data/folder.js';
 import { ensureFolder, writeFileAtomic } from '../files.js';
-import { requireKeys } from '../generation/checks.js';
 import type { San } from '../generation/san.js';
 import type { MeasureControl } from '../metrics/blocks.js';
+import { requireKeys } from '../options.js';
 import { refuseOverInput } from '../output-place.js';
 import { csv } from './csv.js';
 import { ImageReader } from './images.js';

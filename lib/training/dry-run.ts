@@ -7,6 +7,7 @@ import { type Config, type ConfigInput, modelOptions } from '../config/schema.js
 import type { PreparedSet } from '../data/dataset.js';
 import { requireDevices } from '../device.js';
 import { type Addon, type Device, loadAddon } from '../native.js';
+import { requireObject } from '../options.js';
 import { stepsUntilCaptured } from './captured-steps.js';
 import {
   type MemoryEstimate,
@@ -88,6 +89,7 @@ const MOST_FIRST_STEPS = 128;
  * Throws what train() throws before its first step; the signal's reason after an abort while images are read.
  */
 export async function dryRun(options: DryRunOptions, control: DryRunControl = {}): Promise<DryRun> {
+  requireObject(options, '{ data, preset, imageSize }');
   const { data, out, resume = false, preset, config: file, ...keys } = options;
   const run = resume && out !== undefined ? await RunFolder.find(out) : undefined;
   const config = resolveConfig(await configLayers({ frozen: run?.config, preset, config: file, keys }));

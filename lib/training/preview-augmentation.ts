@@ -5,6 +5,7 @@ import { augmentationOptions } from '../config/schema.js';
 import { createLoader } from '../data/loader.js';
 import { encodeGrid } from '../generation/grid.js';
 import type { ImageBatch, LoaderOptions, NativeLoader } from '../native.js';
+import { requireObject } from '../options.js';
 import { type DryRunControl, type DryRunOptions, loadUsable } from './dry-run.js';
 
 const ROWS = 8;
@@ -19,6 +20,7 @@ export async function previewAugmentation(
   options: Omit<DryRunOptions, 'out' | 'resume'>,
   control: DryRunControl = {},
 ): Promise<Buffer> {
+  requireObject(options, '{ data, augment }');
   const { data, preset, config: file, ...keys } = options;
   const config = resolveConfig(await configLayers({ preset, config: file, keys }));
   const { path, shape } = await loadUsable(data, config, control);

@@ -8,6 +8,7 @@ import { Team } from '../distributed/team.js';
 import { ConfigError } from '../errors.js';
 import type { FileLock } from '../file-lock.js';
 import { loadAddon } from '../native.js';
+import { requireObject } from '../options.js';
 import type { Profile } from '../profiling/profile.js';
 import { StepProfiler, WARM_UP } from '../profiling/step-profiler.js';
 import { stepsUntilCaptured } from './captured-steps.js';
@@ -80,6 +81,7 @@ export async function* train(
 /** One rank's part, among its team if there are others. */
 async function* allTicks(options: TrainOptions, control: TrainControl): AsyncGenerator<Tick, void, void> {
   const { ranks } = control;
+  requireObject(options, '{ data, out, preset }');
   requirePath('data', options.data);
   requirePath('out', options.out);
   // A launcher that starts the ranks again means them to go on.

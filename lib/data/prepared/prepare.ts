@@ -5,6 +5,7 @@ import type { ConfigInput, ImageFormat } from '../../config/schema.js';
 import { DataError, OutputError, SanError } from '../../errors.js';
 import { FileLock, LockHeld } from '../../file-lock.js';
 import { ensureFolder } from '../../files.js';
+import { requireObject } from '../../options.js';
 import { byPath, type Skipped } from '../folder.js';
 import { NPY_HEADER_BYTES } from '../npy.js';
 import { type Label, rowsOf } from '../rows.js';
@@ -53,6 +54,7 @@ export interface Prepared extends PreparedSet {
  * Throws ConfigError; DataError for a source without images, or one that is damaged as a whole; OutputError.
  */
 export async function prepare(options: PrepareOptions, control: PrepareControl = {}): Promise<Prepared> {
+  requireObject(options, '{ source, out, imageSize }');
   const { source: path, out, force = false, ...keys } = options;
   const format = resolveImageFormat(keys);
   requirePaths(options);

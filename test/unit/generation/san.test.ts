@@ -86,7 +86,11 @@ describe('San', () => {
 
   const seed = { seed: 1, index: 0 };
   it.each([
-    ['ERR_SAN_OPTIONS', undefined, 'undefined: expected an object with from, to, frames, pace'],
+    [
+      'ERR_SAN_OPTIONS',
+      undefined,
+      'options = undefined: expected an object such as { from, to, frames, pace }',
+    ],
     [
       'ERR_SAN_OPTIONS',
       { from: seed },
