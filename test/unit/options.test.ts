@@ -11,24 +11,27 @@ import {
   profile,
   reconstructImages,
   reverseImages,
+  type San,
   scoreImages,
   train,
 } from '../../lib/index.js';
 import { requireKeys, requireObject } from '../../lib/options.js';
 
+const san = {} as San;
+
 const calls: Record<string, (options: never) => Promise<unknown>> = {
   dryRun,
   evaluate,
   exportOnnx,
-  findNeighbors,
+  findNeighbors: (options) => findNeighbors(san, options),
   inspectData,
-  interpolateImages,
+  interpolateImages: (options) => interpolateImages(san, options),
   prepare,
   previewAugmentation,
   profile: (options) => profile(options, async () => {}),
-  reconstructImages,
-  reverseImages,
-  scoreImages,
+  reconstructImages: (options) => reconstructImages(san, options),
+  reverseImages: (options) => reverseImages(san, options),
+  scoreImages: (options) => scoreImages(san, options),
   train: (options) => train(options).next(),
 };
 
