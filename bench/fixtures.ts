@@ -77,9 +77,9 @@ export async function someImages(
 }
 
 /** Fixed numbers from N(0, 1), so that all contenders can compute the same thing once. */
-export function normalTensor(name: string, shape: number[], seed: number): NativeTensor {
+export async function normalTensor(name: string, shape: number[], seed: number): Promise<NativeTensor> {
   const [count = 1, ...item] = shape;
-  const { data } = loadAddon().latents({
+  const { data } = await loadAddon().latents({
     seed,
     count,
     latentChannels: item.reduce((a, b) => a * b, 1),

@@ -52,7 +52,7 @@ export async function trainingComparison(
   const model = await freshModel(folder, values);
   const { config } = model;
   const images = await someImages(folder, config, IMAGES);
-  const inputs = fixedInputs(config);
+  const inputs = await fixedInputs(config);
   const inputsPath = join(folder, `inputs-${setting.name}-${config.imageSize}.safetensors`);
   await writeFile(inputsPath, Buffer.concat(encodeSafetensors(Object.values(inputs))));
   const expected = await lossesOf(model, inputs, checkedSteps);
@@ -90,18 +90,18 @@ export async function trainingComparison(
   };
 }
 
-function fixedInputs({
+async function fixedInputs({
   batchSize,
   latentChannels,
   latentSize,
   imageChannels,
   imageSize,
-}: Config): FixedInputs {
+}: Config): Promise<FixedInputs> {
   const numbers = latentChannels * latentSize ** 2;
   return {
-    z: normalTensor('z', [batchSize, latentChannels, latentSize, latentSize], 1),
-    x: normalTensor('x', [batchSize, imageChannels, imageSize, imageSize], 2),
-    directions: normalTensor('directions', [numbers, 8], 3),
+    z: await normalTensor('z', [batchSize, latentChannels, latentSize, latentSize], 1),
+    x: await normalTensor('x', [batchSize, imageChannels, imageSize, imageSize], 2),
+    directions: await normalTensor('directions', [numbers, 8], 3),
   };
 }
 

@@ -3,6 +3,7 @@
  * addon checks field by field; every promise settles on the main thread while the work runs on the engine's own.
  * Rejections and exceptions arrive as NativeError with a stable code.
  */
+import { constants } from 'node:buffer';
 import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join, resolve } from 'node:path';
@@ -573,8 +574,9 @@ export interface Addon {
   /** Names and shapes of the parameters of a model, in checkpoint order. Throws ERR_SAN_OPTIONS. */
   parameters(model: ModelOptions): ParameterInfo[];
   /** Latents of (seed, startIndex...): float32 [count, Zc, Sz, Sz]. */
-  latents(options: SampleOptions & Truncation & { latentChannels: number; latentSize: number }): LatentBatch;
-  latents(options: SampleOptions & { latentChannels: number; latentSize: number }): LatentBatch;
+  latents(
+    options: SampleOptions & Truncation & { latentChannels: number; latentSize: number },
+  ): Promise<LatentBatch>;
   /** Records from here on what the engine does, until stopProfile(). Does nothing while that is under way. */
   startProfile(): Promise<void>;
   /** What was recorded; nothing when no profile was under way. */
@@ -650,10 +652,14 @@ export interface Addon {
 
 /** What the compiled file itself exports: one function, given the class of the errors to throw. */
 interface AddonModule {
-  /** `threads`: of work that names no number; 0 leaves it to LibTorch. */
+  /**
+   * `threads`: of work that names no number; 0 leaves it to LibTorch. `largestBuffer`: bytes, of one ArrayBuffer; larger
+   * results are ERR_SAN_OPTIONS.
+   */
   initialise(
     errorClass: new (code: ErrorCode, message: string, details: { field?: string }) => Error,
     threads: number,
+    largestBuffer: number,
   ): Addon;
 }
 
@@ -707,7 +713,7 @@ export function loadAddon(): Addon {
   process.env.TORCH_CPP_LOG_LEVEL ??= 'FATAL';
   try {
     const module = createRequire(import.meta.url)(path) as AddonModule;
-    loaded = module.initialise(NativeError, defaultThreads());
+    loaded = module.initialise(NativeError, defaultThreads(), constants.MAX_LENGTH);
     return loaded;
   } catch (error) {
     const reason = error instanceof Error ? error.message.split('\n')[0] : String(error);

@@ -50,7 +50,7 @@ async function inMemory(
   { name, checkpoint, config }: Network,
 ): Promise<Comparison> {
   const { latentChannels, latentSize, imageSize } = config;
-  const z = normalTensor('z', [CHECKED, latentChannels, latentSize, latentSize], 1);
+  const z = await normalTensor('z', [CHECKED, latentChannels, latentSize, latentSize], 1);
   const latents = join(folder, fileName(`latents of ${name}-${imageSize}.safetensors`));
   await writeFile(latents, Buffer.concat(encodeSafetensors([z])));
   await using san = await San.load(checkpoint, { threads });

@@ -37,7 +37,7 @@ async function comparisonOf(
 ): Promise<Comparison> {
   const { checkpoint, config } = await freshModel(folder, setting.values);
   const { latentChannels, latentSize, imageSize } = config;
-  const z = normalTensor('z', [CHECKED, latentChannels, latentSize, latentSize], 1);
+  const z = await normalTensor('z', [CHECKED, latentChannels, latentSize, latentSize], 1);
   const latents = join(folder, `latents-${imageSize}.safetensors`);
   await writeFile(latents, Buffer.concat(encodeSafetensors([z])));
   const given: LatentBatch = {

@@ -1,3 +1,4 @@
+import { constants } from 'node:buffer';
 import type { Writable } from 'node:stream';
 import { type LoadedCheckpoint, loadCheckpoint, networkTensors } from '../checkpoint/checkpoint.js';
 import { type Config, MOST_THREADS, modelOptions } from '../config/schema.js';
@@ -64,14 +65,11 @@ export interface StreamOptions extends Omit<GenerateOptions, 'count'>, BatchSize
 /** What tells which images are meant. */
 const SET_KEYS = ['count', 'seed', 'startIndex', 'truncation'] as const;
 
-/** Bytes of `count` images; throws ERR_SAN_OPTIONS where no array holds as many. */
-function roomFor(count: number, bytes: number): Uint8Array<ArrayBuffer> {
-  try {
-    return new Uint8Array(count * bytes);
-  } catch {
-    const message = `count = ${count}: so many images do not fit in one array; take them batch by batch from stream()`;
-    throw new SanError('ERR_SAN_OPTIONS', message, { field: 'count', value: count });
-  }
+/** Throws ERR_SAN_OPTIONS, with what to do, where no array holds `count` items of so many bytes. */
+function requireRoom(count: number, bytes: number, remedy: string): void {
+  if (count * bytes <= constants.MAX_LENGTH) return;
+  const message = `count = ${count}: so many do not fit in one array of at most ${constants.MAX_LENGTH} bytes; ${remedy}`;
+  throw new SanError('ERR_SAN_OPTIONS', message, { field: 'count', value: count });
 }
 
 /**
@@ -155,10 +153,11 @@ export class San {
     requireRange({ count, seed, startIndex });
     requireTruncation(truncation);
     signal?.throwIfAborted();
-    if (signal === undefined) return this.network.generate({ count, seed, startIndex, truncation });
     const { imageSize, imageChannels } = this.config;
+    requireRoom(count, imageSize ** 2 * imageChannels, 'take them batch by batch from stream()');
+    if (signal === undefined) return this.network.generate({ count, seed, startIndex, truncation });
     const shape: ImageBatch['shape'] = [count, imageSize, imageSize, imageChannels];
-    const data = roomFor(count, imageSize ** 2 * imageChannels);
+    const data = new Uint8Array(count * imageSize ** 2 * imageChannels);
     let offset = 0;
     // One native call cannot be ended halfway.
     for await (const images of this.stream(options)) {
@@ -234,8 +233,9 @@ export class San {
   /** Images [N, S, S, C] of latents [N, Zc, Sz, Sz], N >= 1. Throws ERR_SAN_SHAPE, ERR_SAN_DISPOSED. */
   async decode(latents: LatentBatch): Promise<ImageBatch> {
     this.requireAlive();
-    const { latentChannels, latentSize } = this.config;
+    const { latentChannels, latentSize, imageSize, imageChannels } = this.config;
     requireBatch('latents', latents, Float32Array, [latentChannels, latentSize, latentSize]);
+    requireRoom(latents.shape[0], imageSize ** 2 * imageChannels, 'decode them in parts');
     return this.network.decode({ latents });
   }
 
@@ -248,6 +248,7 @@ export class San {
     requireRange({ count, seed, startIndex });
     requireTruncation(truncation);
     const { latentChannels, latentSize } = this.config;
+    requireRoom(count, 4 * latentChannels * latentSize ** 2, 'take them in parts, by startIndex');
     return loadAddon().latents({ count, seed, startIndex, truncation, latentChannels, latentSize });
   }
 

@@ -30,17 +30,14 @@ export class Pictures {
   private readonly trainer: PicturesOptions['trainer'];
   private readonly config: Config;
   private readonly images: ImageBatch;
-  /** Ways between images 0 and 1, 2 and 3 ... of the sample grid. */
-  private readonly latents: LatentBatch;
+  private readonly addon: PicturesOptions['addon'];
   private latestLooks: Looks | undefined;
 
   constructor({ trainer, addon, config, images }: PicturesOptions) {
     this.trainer = trainer;
     this.config = config;
     this.images = spread(images, RECONSTRUCTED);
-    const { seed, latentChannels, latentSize } = config;
-    const ends = addon.latents({ seed, count: 2 * INTERPOLATION_ROWS, latentChannels, latentSize });
-    this.latents = interpolate(everyOther(ends, 0), everyOther(ends, 1), INTERPOLATION_COLUMNS);
+    this.addon = addon;
   }
 
   /** Of the latest sample grid, against the images that are reconstructed. */
@@ -71,8 +68,13 @@ export class Pictures {
     return encodeGrid(rowOverRow(images, again, columns), { columns, rowsPerGroup: 2 });
   }
 
+  /** Ways between images 0 and 1, 2 and 3 ... of the sample grid. */
   private async interpolation(): Promise<Buffer> {
-    const images = await this.trainer.decode({ latents: this.latents });
+    const { seed, latentChannels, latentSize } = this.config;
+    const count = 2 * INTERPOLATION_ROWS;
+    const ends = await this.addon.latents({ seed, count, latentChannels, latentSize });
+    const latents = interpolate(everyOther(ends, 0), everyOther(ends, 1), INTERPOLATION_COLUMNS);
+    const images = await this.trainer.decode({ latents });
     return encodeGrid(images, { columns: INTERPOLATION_COLUMNS });
   }
 }

@@ -1,5 +1,6 @@
 #include "ops/feed/feed.h"
 
+#include <algorithm>
 #include <numeric>
 
 #include "check.h"
@@ -103,6 +104,22 @@ void independence() {
            "other augmentations leave the flips as they are");
 }
 
+/// Not even where the shape would make a side longer than the image's.
+void crops() {
+  AugmentationConfig c;
+  for (const double scale : {0.1, 0.85, 0.99}) {
+    c.crop_scale = scale;
+    double least = 1;
+    for (uint64_t i = 0; i < 500; ++i) {
+      const auto transform = draw_transform(c, 32, 3, i);
+      const double* g = transform.geometry;
+      least = std::min(least, g[0] * g[4] - g[1] * g[3]);
+      expect(std::max(g[0], g[4]) <= 1, "a crop lies within the image");
+    }
+    expect(least >= scale - 1e-9 && least < scale + 0.1, "a crop has cropScale of the area or more");
+  }
+}
+
 }  // namespace
 
 void feed_tests() {
@@ -118,6 +135,7 @@ void feed_tests() {
   statistics();
   colours();
   independence();
+  crops();
 }
 
 }  // namespace san::test

@@ -86,7 +86,7 @@ try {
     const { meanPixelError } = await reconstructImages(san, sheet);
     console.log(`mean pixel error of ${sheet.count} reconstructions ${meanPixelError.toFixed(4)}`);
   }
-  const reader = await ImageReader.open(normal, san.config, {});
+  await using reader = await ImageReader.open(normal, san.config, {});
   const { images } = await reader.spread(2 * PAIRS);
   const latents = {
     real: await san.reverse(images),

@@ -25,7 +25,7 @@ test("a file system's sync: done, or told that it cannot be", async () => {
 
 test('a worker may end in the middle of one', async () => {
   const code = `const { initialise } = require(${JSON.stringify(addonPath())});
-    const { syncFileSystem } = initialise(class extends Error {}, 1);
+    const { syncFileSystem } = initialise(class extends Error {}, 1, 2 ** 32);
     for (let i = 0; i < 20; i++) syncFileSystem({ path: '/' });
     require('node:worker_threads').parentPort.postMessage('going');`;
   const worker = new Worker(code, { eval: true });

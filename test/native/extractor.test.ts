@@ -73,6 +73,25 @@ describe('the extractor kept with the tests', () => {
     await extractor.dispose();
   });
 
+  test('memory that runs out within it is told as such', async () => {
+    // Images of 4096 pixels a side: 64 of them take 13 GB a layer.
+    const program = `
+      import { loadAddon } from './dist/lib/native.js';
+      const extractor = await loadAddon().createExtractor({ path: ${JSON.stringify(tiny)}, size: 4096, threads: 1 });
+      const images = { data: new Uint8Array(64 * 16 * 16 * 3), shape: [64, 16, 16, 3] };
+      await extractor.features({ images }).catch(({ code, message }) => console.log(code, message));`;
+    const limited = [
+      '-c',
+      'ulimit -v 12000000; exec "$0" --input-type=module -e "$1"',
+      process.execPath,
+      program,
+    ];
+    const out = execFileSync('sh', limited, { cwd: root, encoding: 'utf8' });
+    expect(out).toMatch(
+      /^ERR_SAN_OUT_OF_MEMORY out of memory in the feature extractor .*smaller extractorSize/,
+    );
+  });
+
   test('is gone when disposed, and cannot be constructed', async () => {
     const extractor = await addon.createExtractor({ path: tiny });
     const Constructor = extractor.constructor as new (...args: unknown[]) => unknown;

@@ -162,7 +162,7 @@ test('decode() and reverse() are those of a network with the trainer’s weights
   await withTrainer({}, async (trainer) => {
     await trainer.run({ steps: 2 });
     const network = await addon.createNetwork({ model, tensors: (await trainer.state()).tensors });
-    const latents = addon.latents({ seed: 5, count: 3, latentChannels: 8, latentSize: 1 });
+    const latents = await addon.latents({ seed: 5, count: 3, latentChannels: 8, latentSize: 1 });
     const images = await trainer.decode({ latents });
     expect(images).toEqual(await network.decode({ latents }));
     expect(images).toEqual(await trainer.generate({ seed: 5, count: 3 }));

@@ -12,7 +12,7 @@ const python = findPython('numpy', 'the program of docs/random-numbers.md');
 
 test.skipIf(python === undefined)(
   'the program in docs/random-numbers.md gives the same latents, bit for bit',
-  () => {
+  async () => {
     const cases = [
       { seed: 0, startIndex: 0 },
       { seed: 7, startIndex: 123_456 },
@@ -34,17 +34,17 @@ for c in json.loads(sys.argv[1]):
     const size = count * 99 * 4;
     expect(bytes).toHaveLength(cases.length * size);
     for (const [i, options] of cases.entries()) {
-      const { data } = addon.latents({ ...options, ...shape, count });
+      const { data } = await addon.latents({ ...options, ...shape, count });
       const expected = bytes.subarray(i * size, (i + 1) * size);
       expect(Buffer.compare(Buffer.from(data.buffer), expected), JSON.stringify(options)).toBe(0);
     }
   },
 );
 
-test('truncation draws again what is beyond it and leaves the rest', () => {
+test('truncation draws again what is beyond it and leaves the rest', async () => {
   const range = { seed: 3, startIndex: 10, count: 500, latentChannels: 64, latentSize: 1 };
-  const whole = addon.latents(range).data;
-  const truncated = addon.latents({ ...range, truncation: 0.8 }).data;
+  const whole = (await addon.latents(range)).data;
+  const truncated = (await addon.latents({ ...range, truncation: 0.8 })).data;
   let [again, sum, squares] = [0, 0, 0];
   for (const [i, value] of truncated.entries()) {
     expect(Math.abs(value)).toBeLessThanOrEqual(0.8);
@@ -58,14 +58,14 @@ test('truncation draws again what is beyond it and leaves the rest', () => {
   expect(Math.abs(sum / whole.length)).toBeLessThan(0.01);
   expect(squares / whole.length).toBeCloseTo(0.1957, 2);
   // A row does not depend on its batch.
-  const alone = addon.latents({ ...range, startIndex: 333, count: 1, truncation: 0.8 }).data;
+  const alone = (await addon.latents({ ...range, startIndex: 333, count: 1, truncation: 0.8 })).data;
   expect(alone).toEqual(truncated.slice(323 * 64, 324 * 64));
   for (const truncation of [0.009, 0, -1, Number.NaN])
-    expect(() => addon.latents({ ...range, truncation })).toThrow(/truncation/);
+    await expect(addon.latents({ ...range, truncation })).rejects.toThrow(/truncation/);
 });
 
-test('latents are these numbers on every machine', () => {
-  const { data } = addon.latents({ seed: 1, count: 2, latentChannels: 2, latentSize: 1 });
+test('latents are these numbers on every machine', async () => {
+  const { data } = await addon.latents({ seed: 1, count: 2, latentChannels: 2, latentSize: 1 });
   expect([...new Uint32Array(data.buffer)].map((bits) => bits.toString(16))).toMatchInlineSnapshot(`
     [
       "3ec2c3de",

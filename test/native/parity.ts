@@ -48,7 +48,7 @@ async function difference(options: ModelOptions, precision: InferencePrecision):
   await trainer.dispose();
   const network = await addon.createNetwork({ model: options, tensors, precision });
   const { latentChannels, latentSize } = options;
-  const z = addon.latents({ count: IMAGES, seed: 3, latentChannels, latentSize });
+  const z = await addon.latents({ count: IMAGES, seed: 3, latentChannels, latentSize });
   const drawn = await network.decode({ latents: z });
   const [count, height, width, channels] = drawn.shape;
   const pixels = new Float32Array(drawn.data.length);

@@ -99,7 +99,7 @@ test('a network decodes the latents that the seed stands for to the seed’s ima
   const { tensors } = await trained(3);
   const network = await addon.createNetwork({ model, tensors });
   const range = { seed: 9, startIndex: 3, count: 5 };
-  const latents = addon.latents({ ...range, latentChannels: 8, latentSize: 1 });
+  const latents = await addon.latents({ ...range, latentChannels: 8, latentSize: 1 });
   expect(latents.shape).toEqual([5, 8, 1, 1]);
   expect(await network.decode({ latents })).toEqual(await network.generate(range));
   const reversed = await network.reverse({ images: someImages(5) });

@@ -17,7 +17,7 @@ namespace san {
 /// i) alone, and on the truncation where there is one: numbers beyond +-truncation are drawn again (see
 /// docs/random-numbers.md).
 at::Tensor sample_latents(const ModelConfig& config, uint64_t seed, uint64_t first, int64_t count,
-                          std::optional<double> truncation = {});
+                          std::optional<double> truncation = {}, const Cancelled& cancelled = {});
 
 namespace packed {
 class Network;

@@ -101,7 +101,7 @@ Napi::Value parameters_of(const Napi::CallbackInfo& info) {
 
 Napi::Value latents(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
-  return guarded(env, [&]() -> Napi::Value {
+  return guarded_promise(env, [&] {
     Options options(info[0], "latents");
     const SampleRange range = read_range(options);
     const std::optional<double> truncation = read_truncation(options);
@@ -109,23 +109,33 @@ Napi::Value latents(const Napi::CallbackInfo& info) {
     model.latent_channels = options.integer("latentChannels", 1, 1 << 16);
     model.latent_size = options.integer("latentSize", 1, 1 << 16);
     options.finish();
-    return batch_of(env, sample_latents(model, range.seed, range.first, range.count, truncation));
+    Environment& here = Environment::of(env);
+    return here.run(
+        env,
+        [model, range, truncation, lifetime = here.lifetime()] {
+          use_threads(0);
+          return sample_latents(model, range.seed, range.first, range.count, truncation,
+                                [&] { return lifetime->dead.load(); });
+        },
+        batch_of);
   });
 }
 
-/// initialise(NativeError, threads): the addon's functions, for this environment. Work that names no number
-/// of threads takes `threads`, of the process's first call.
+/// initialise(NativeError, threads, largestBuffer): the addon's functions, for this environment. Work that
+/// names no number of threads takes `threads`, of the process's first call.
 Napi::Value initialise(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   use_caching_allocator();
   if (env.GetInstanceData<Environment>() == nullptr) {
-    if (info.Length() != 2 || !info[0].IsFunction() || !info[1].IsNumber())
-      throw Napi::TypeError::New(
-          env, "initialise takes the class of the errors to throw, and a number of threads");
+    if (info.Length() != 3 || !info[0].IsFunction() || !info[1].IsNumber() || !info[2].IsNumber())
+      throw Napi::TypeError::New(env,
+                                 "initialise takes the class of the errors to throw, a number of threads, "
+                                 "and the bytes of the largest buffer");
     int unset = 0;
     default_threads.compare_exchange_strong(unset,
                                             std::clamp(info[1].As<Napi::Number>().Int32Value(), 0, 1024));
-    env.SetInstanceData(new Environment(env, info[0].As<Napi::Function>()));
+    env.SetInstanceData(
+        new Environment(env, info[0].As<Napi::Function>(), info[2].As<Napi::Number>().DoubleValue()));
     define_trainer(env);
     define_network(env);
     define_extractor(env);

@@ -7,11 +7,34 @@
 #include <cstring>
 #include <limits>
 
+#include "binding/environment.h"
+#include "san/error.h"
+
 namespace san::binding {
 namespace {
 
 const std::vector<std::pair<const char*, at::ScalarType>> kDtypes = {{"float32", at::kFloat},
                                                                      {"float64", at::kDouble}};
+
+struct Elements {
+  size_t count;
+  const void* data;
+  Napi::Value buffer;
+};
+
+/// As they are now: napi's own wrapper remembers the length of an array that may have been detached since.
+Elements elements_of(const Napi::Value& typed_array) {
+  Elements out{};
+  void* data = nullptr;
+  napi_value buffer = nullptr;
+  NAPI_THROW_IF_FAILED(
+      typed_array.Env(),
+      napi_get_typedarray_info(typed_array.Env(), typed_array, nullptr, &out.count, &data, &buffer, nullptr),
+      out);
+  out.data = data;
+  out.buffer = Napi::Value(typed_array.Env(), buffer);
+  return out;
+}
 
 /// Copies `data` (a Uint8Array or Float32Array of the options object) into a fresh tensor.
 at::Tensor copy_data(Options& options, std::vector<int64_t> shape, at::ScalarType dtype,
@@ -23,16 +46,16 @@ at::Tensor copy_data(Options& options, std::vector<int64_t> shape, at::ScalarTyp
   const Napi::Value value = options.value("data");
   if (!value.IsTypedArray() || value.As<Napi::TypedArray>().TypedArrayType() != type)
     options.fail("data", type == napi_float32_array ? "must be a Float32Array" : "must be a Uint8Array");
-  const Napi::TypedArray array = value.As<Napi::TypedArray>();
-  if (static_cast<int64_t>(array.ByteLength()) != bytes)
-    options.fail("data", "has " + std::to_string(array.ByteLength()) + " bytes; its shape needs " +
-                             std::to_string(bytes));
+  // May run JavaScript, such as a proxy's, and so comes before the array is looked at.
   options.finish();
+  const Elements found = elements_of(value);
+  if (!found.buffer.IsArrayBuffer())
+    options.fail("data", "is over a SharedArrayBuffer, which others may write to; copy it with slice()");
+  if (static_cast<int64_t>(found.count) * element != bytes)
+    options.fail("data", "has " + std::to_string(static_cast<int64_t>(found.count) * element) +
+                             " bytes; its shape needs " + std::to_string(bytes));
   at::Tensor tensor = at::empty(shape, dtype);
-  if (bytes > 0)
-    std::memcpy(tensor.mutable_data_ptr(),
-                static_cast<const uint8_t*>(array.ArrayBuffer().Data()) + array.ByteOffset(),
-                static_cast<size_t>(bytes));
+  if (bytes > 0) std::memcpy(tensor.mutable_data_ptr(), found.data, static_cast<size_t>(bytes));
   return tensor;
 }
 
@@ -238,6 +261,12 @@ Napi::Value tensor_bytes(Napi::Env env, const at::Tensor& tensor, bool as_floats
   TORCH_CHECK(tensor.is_cpu(), "JavaScript cannot read a device's memory");
   const at::Tensor data = tensor.contiguous();
   const size_t bytes = data.nbytes();
+  // Node ends the process on a longer one: it frees the memory, then says that there is no such buffer.
+  const double largest = Environment::of(env).largest_buffer;
+  if (static_cast<double>(bytes) > largest)
+    throw Error(kOptions, "the result has " + std::to_string(bytes) + " bytes; a buffer of this Node holds " +
+                              std::to_string(static_cast<int64_t>(largest)) +
+                              " at most; ask for fewer at once");
   Napi::ArrayBuffer buffer;
   if (bytes == 0) {
     buffer = Napi::ArrayBuffer::New(env, 0);
@@ -251,12 +280,14 @@ Napi::Value tensor_bytes(Napi::Env env, const at::Tensor& tensor, bool as_floats
   return Napi::Uint8Array::New(env, bytes, buffer, 0);
 }
 
-Napi::Array shape_of(Napi::Env env, const at::Tensor& tensor) {
-  Napi::Array shape = Napi::Array::New(env, static_cast<size_t>(tensor.dim()));
-  for (int64_t i = 0; i < tensor.dim(); ++i)
-    shape.Set(static_cast<uint32_t>(i), Napi::Number::New(env, static_cast<double>(tensor.size(i))));
-  return shape;
+Napi::Array sizes_of(Napi::Env env, at::IntArrayRef sizes) {
+  Napi::Array out = Napi::Array::New(env, sizes.size());
+  for (size_t i = 0; i < sizes.size(); ++i)
+    out.Set(static_cast<uint32_t>(i), Napi::Number::New(env, static_cast<double>(sizes[i])));
+  return out;
 }
+
+Napi::Array shape_of(Napi::Env env, const at::Tensor& tensor) { return sizes_of(env, tensor.sizes()); }
 
 Napi::Object batch_of(Napi::Env env, const at::Tensor& tensor) {
   Napi::Object batch = Napi::Object::New(env);

@@ -63,6 +63,7 @@ std::optional<double> read_truncation(Options& options);
 /// A typed array over the tensor's own memory, which lives as long as the array. float32 -> Float32Array,
 /// else Uint8Array.
 Napi::Value tensor_bytes(Napi::Env env, const at::Tensor& tensor, bool as_floats = false);
+Napi::Array sizes_of(Napi::Env env, at::IntArrayRef sizes);
 Napi::Array shape_of(Napi::Env env, const at::Tensor& tensor);
 /// ImageBatch, LatentBatch or FeatureBatch.
 Napi::Object batch_of(Napi::Env env, const at::Tensor& tensor);

@@ -10,7 +10,8 @@
 namespace san::binding {
 namespace {
 
-/// After so long without a job, memory kept for the next one goes back to the system.
+/// After so long without a job, memory kept for the next one goes back to the system; so does what JavaScript
+/// lets go of from then on.
 constexpr std::chrono::seconds kIdle{1};
 
 }  // namespace
@@ -53,6 +54,7 @@ void Engine::loop() {
       release_cached_memory();
       lock.lock();
       changed_.wait(lock, [&] { return !queue_.empty(); });
+      keep_freed_memory();
     }
     Job job = std::move(queue_.front());
     queue_.pop_front();

@@ -61,8 +61,10 @@ Fault current_fault() {
   }
 }
 
-Environment::Environment(Napi::Env env, Napi::Function error_class)
-    : error_class_(Napi::Persistent(error_class)), channel_(Channel::New(env, "san-native", 0, 1, this)) {
+Environment::Environment(Napi::Env env, Napi::Function error_class, double largest)
+    : largest_buffer(largest),
+      error_class_(Napi::Persistent(error_class)),
+      channel_(Channel::New(env, "san-native", 0, 1, this)) {
   channel_.Unref(env);
 
   // Registered after the channel, hence run before the channel's own hook (hooks run last to first). Covers

@@ -32,8 +32,9 @@ class Settlement {
 
 class Environment {
  public:
-  /// `error_class` is NativeError: (code, message, details).
-  Environment(Napi::Env env, Napi::Function error_class);
+  /// `error_class` is NativeError: (code, message, details). `largest_buffer`: bytes that one ArrayBuffer may
+  /// have here.
+  Environment(Napi::Env env, Napi::Function error_class, double largest_buffer);
   Environment(const Environment&) = delete;
   Environment& operator=(const Environment&) = delete;
 
@@ -42,6 +43,8 @@ class Environment {
   Napi::Value make_error(Napi::Env env, const Fault& fault);
 
   const std::shared_ptr<Lifetime>& lifetime() const { return lifetime_; }
+
+  const double largest_buffer;
 
   /// Runs `work` on the engine thread; settles with `convert(env, result)`, called on the main thread, or
   /// with the exception that either throws.

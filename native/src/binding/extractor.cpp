@@ -28,13 +28,17 @@ class ExtractorObject : public Napi::ObjectWrap<ExtractorObject> {
   explicit ExtractorObject(const Napi::CallbackInfo& info) : ObjectWrap(info) {
     Made<Session>& made = made_from<Session>(info, kTag);
     session_ = made.object;
+    lifetime_ = Environment::of(info.Env()).lifetime();
     memory_.set(info.Env(), made.bytes);
     Value().TypeTag(&kTag);
   }
 
   const std::shared_ptr<Session>& session() const { return session_; }
 
-  void Finalize(Napi::Env env) override { memory_.set(env, 0); }
+  void Finalize(Napi::Env env) override {
+    memory_.set(env, 0);
+    let_go(session_, lifetime_);
+  }
 
  private:
   Napi::Value features(const Napi::CallbackInfo& info) {
@@ -58,6 +62,7 @@ class ExtractorObject : public Napi::ObjectWrap<ExtractorObject> {
   }
 
   std::shared_ptr<Session> session_;
+  std::shared_ptr<Lifetime> lifetime_;
   ReportedMemory memory_;
 };
 

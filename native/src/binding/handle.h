@@ -48,6 +48,13 @@ class ReportedMemory {
   int64_t bytes_ = 0;
 };
 
+/// For a wrapper that was collected: `object` goes on the engine thread, for its end may take time. Takes no
+/// environment, which may be on its way out.
+template <typename T>
+void let_go(std::shared_ptr<T>& object, const std::shared_ptr<Lifetime>& lifetime) {
+  Engine::instance().post(lifetime, [object = std::move(object)] {});
+}
+
 /// What dispose() of a wrapper returns: `free` runs on the engine thread, after the jobs before it.
 template <typename F>
 Napi::Value dispose_promise(Napi::Env env, ReportedMemory& memory, F free) {

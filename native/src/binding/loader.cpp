@@ -25,26 +25,25 @@ class LoaderObject : public Napi::ObjectWrap<LoaderObject> {
     return DefineClass(
         env, "NativeLoader",
         {InstanceMethod<&LoaderObject::batch>("batch"), InstanceMethod<&LoaderObject::images>("images"),
-         InstanceMethod<&LoaderObject::dispose>("dispose"), InstanceAccessor<&LoaderObject::shape>("shape")});
+         InstanceMethod<&LoaderObject::dispose>("dispose")});
   }
 
   explicit LoaderObject(const Napi::CallbackInfo& info) : ObjectWrap(info) {
     Made<Session>& made = made_from<Session>(info, kTag);
     session_ = made.object;
+    // Not an accessor, which a script could call on something else.
+    Value().DefineProperty(
+        Napi::PropertyDescriptor::Value("shape", sizes_of(info.Env(), session_->shape), napi_enumerable));
+    lifetime_ = Environment::of(info.Env()).lifetime();
     memory_.set(info.Env(), made.bytes);
   }
 
-  void Finalize(Napi::Env env) override { memory_.set(env, 0); }
-
- private:
-  Napi::Value shape(const Napi::CallbackInfo& info) {
-    const std::vector<int64_t>& sizes = session_->shape;
-    Napi::Array shape = Napi::Array::New(info.Env(), sizes.size());
-    for (size_t i = 0; i < sizes.size(); ++i)
-      shape.Set(static_cast<uint32_t>(i), Napi::Number::New(info.Env(), static_cast<double>(sizes[i])));
-    return shape;
+  void Finalize(Napi::Env env) override {
+    memory_.set(env, 0);
+    let_go(session_, lifetime_);
   }
 
+ private:
   Napi::Value batch(const Napi::CallbackInfo& info) {
     const Napi::Env env = info.Env();
     return guarded_promise(env, [&] {
@@ -78,6 +77,7 @@ class LoaderObject : public Napi::ObjectWrap<LoaderObject> {
   }
 
   std::shared_ptr<Session> session_;
+  std::shared_ptr<Lifetime> lifetime_;
   ReportedMemory memory_;
 };
 

@@ -95,10 +95,14 @@ class NetworkObject : public Napi::ObjectWrap<NetworkObject> {
   explicit NetworkObject(const Napi::CallbackInfo& info) : ObjectWrap(info) {
     Made<Session>& made = made_from<Session>(info, kTag);
     session_ = made.object;
+    lifetime_ = Environment::of(info.Env()).lifetime();
     memory_.set(info.Env(), made.bytes);
   }
 
-  void Finalize(Napi::Env env) override { memory_.set(env, 0); }
+  void Finalize(Napi::Env env) override {
+    memory_.set(env, 0);
+    let_go(session_, lifetime_);
+  }
 
  private:
   /// Runs `work(network, cancelled)` on the engine thread and hands its tensor over as a batch.
@@ -121,7 +125,8 @@ class NetworkObject : public Napi::ObjectWrap<NetworkObject> {
       options.finish();
       return batch(info.Env(), [range, truncation](const Network& network, const Cancelled& cancelled) {
         return network.inference.decode(
-            sample_latents(network.model, range.seed, range.first, range.count, truncation), cancelled);
+            sample_latents(network.model, range.seed, range.first, range.count, truncation, cancelled),
+            cancelled);
       });
     });
   }
@@ -183,6 +188,7 @@ class NetworkObject : public Napi::ObjectWrap<NetworkObject> {
   }
 
   std::shared_ptr<Session> session_;
+  std::shared_ptr<Lifetime> lifetime_;
   ReportedMemory memory_;
 };
 

@@ -54,16 +54,27 @@ Napi::Value profile_of(Napi::Env env, const Profile& profile) {
   return out;
 }
 
+/// Of the environment that began the profile under way. The engine thread's; never destroyed.
+std::shared_ptr<Lifetime>& profiler = *new std::shared_ptr<Lifetime>();
+
 Napi::Value start_profile(const Napi::CallbackInfo& info) {
   return guarded_promise(info.Env(), [&] {
-    return Environment::of(info.Env())
-        .run(
-            info.Env(),
-            [] {
-              profiling::start();
-              return true;
-            },
-            [](Napi::Env env, bool) { return env.Undefined(); });
+    Environment& here = Environment::of(info.Env());
+    return here.run(
+        info.Env(),
+        [lifetime = here.lifetime()] {
+          // Of a worker that ended meanwhile, which nobody will ask for.
+          if (profiler && profiler->dead) {
+            profiling::stop();
+            profiler.reset();
+          }
+          if (!profiler) {
+            profiling::start();
+            profiler = lifetime;
+          }
+          return true;
+        },
+        [](Napi::Env env, bool) { return env.Undefined(); });
   });
 }
 
@@ -71,7 +82,12 @@ Napi::Value stop_profile(const Napi::CallbackInfo& info) {
   return guarded_promise(info.Env(), [&] {
     return Environment::of(info.Env())
         .run(
-            info.Env(), [] { return profiling::stop(); }, profile_of);
+            info.Env(),
+            [] {
+              profiler.reset();
+              return profiling::stop();
+            },
+            profile_of);
   });
 }
 

@@ -80,10 +80,14 @@ class TrainerObject : public Napi::ObjectWrap<TrainerObject> {
   explicit TrainerObject(const Napi::CallbackInfo& info) : ObjectWrap(info) {
     Made<TrainerSession>& made = made_from<TrainerSession>(info, kTag);
     session_ = made.object;
+    lifetime_ = Environment::of(info.Env()).lifetime();
     memory_.set(info.Env(), made.bytes);
   }
 
-  void Finalize(Napi::Env env) override { memory_.set(env, 0); }
+  void Finalize(Napi::Env env) override {
+    memory_.set(env, 0);
+    let_go(session_, lifetime_);
+  }
 
  private:
   Napi::Value run(const Napi::CallbackInfo& info) {
@@ -247,6 +251,7 @@ class TrainerObject : public Napi::ObjectWrap<TrainerObject> {
   }
 
   std::shared_ptr<TrainerSession> session_;
+  std::shared_ptr<Lifetime> lifetime_;
   ReportedMemory memory_;
 };
 

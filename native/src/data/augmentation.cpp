@@ -93,7 +93,12 @@ bool draw_geometry(const AugmentationConfig& config, double size, const Draws& d
     if (gate < config.crop_probability) {
       const double share = config.crop_scale + (1 - config.crop_scale) * double{area};
       const double stretch = std::exp(both_ways(ratio, std::log(kCropRatio)) / 2), side = std::sqrt(share);
-      const double width = std::min(1.0, side * stretch), height = std::min(1.0, side / stretch);
+      double width = side * stretch, height = side / stretch;
+      // The area stays; the shape gives way.
+      if (width > 1)
+        width = 1, height = share;
+      else if (height > 1)
+        width = share, height = 1;
       const auto place = draws.block(kPlace);
       map = map * Affine{width,
                          0,

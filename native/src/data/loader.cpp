@@ -12,6 +12,7 @@
 #include "data/device_feed.h"
 #endif
 #include "data/prefetch.h"
+#include "ops/feed/feed.h"
 #include "ops/reference.h"
 #include "san/error.h"
 #include "san/images.h"
@@ -21,7 +22,13 @@ namespace {
 
 ImageSet checked(ImageSet images, const LoaderConfig& config) {
   config.augmentation.validate();
-  images.expect_shape(images.pixels().size(1), images.pixels().size(3));
+  const int64_t size = images.pixels().size(1);
+  images.expect_shape(size, images.pixels().size(3));
+  if (size > ops::kMostFeedSize)
+    throw Error(kOptions,
+                "images of " + std::to_string(size) + " pixels a side are too large for training; at most " +
+                    std::to_string(ops::kMostFeedSize) + " are possible",
+                "dataset");
   if (config.residency == Residency::device && config.device.is_cpu())
     throw Error(
         kDevice,

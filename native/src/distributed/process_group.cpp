@@ -77,9 +77,9 @@ class GroupOfProcesses final : public ProcessGroup {
  public:
   GroupOfProcesses(const ProcessGroupConfig& config, Cancelled cancelled)
       : config_(config), cancelled_(std::move(cancelled)) {
-    store_ = distributed::connect(config, config.serves_store);
+    store_ = distributed::connect(config, config.serves_store, cancelled_);
     names_ = distributed::meet(store_, config, cancelled_);
-    liveness_.emplace(distributed::connect(config, false), config.rank, names_, config.timeout);
+    liveness_.emplace(distributed::connect(config, false, cancelled_), config.rank, names_, config.timeout);
     try {
       gloo_ = make_gloo(store_, config);
       barrier();

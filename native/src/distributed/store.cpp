@@ -19,6 +19,9 @@ namespace {
 using std::chrono::milliseconds;
 using Clock = std::chrono::steady_clock;
 
+constexpr milliseconds kFirstAttempt{1000}, kLongestAttempt{10'000};
+constexpr const char* kEnded = "ended while waiting for the other ranks";
+
 std::string endpoint(const ProcessGroupConfig& config) {
   return config.host + ":" + std::to_string(config.port);
 }
@@ -62,6 +65,17 @@ std::string name_of(int rank, const Member& member) {
   return "rank " + std::to_string(rank) + " (process " + member.pid + " on " + member.host + ")";
 }
 
+Error unreachable(const ProcessGroupConfig& config, bool serve, const std::exception& error) {
+  return not_met(serve ? "rank 0 cannot serve the ranks' store at port " + std::to_string(config.port) +
+                             "; is the port taken, or was another rank started as rank 0? (" +
+                             reason_of(error) + ")"
+                       : "nothing answers at " + endpoint(config) + " for " + seconds(config.join_timeout) +
+                             ": are MASTER_ADDR and MASTER_PORT right, does rank 0 run, and does a firewall "
+                             "let it through? (" +
+                             reason_of(error) + ")",
+                 "MASTER_ADDR");
+}
+
 std::string card_key(int rank) { return "member/" + std::to_string(rank); }
 
 }  // namespace
@@ -92,7 +106,7 @@ std::string address_towards(const std::string& host) {
   return address;
 }
 
-Store connect(const ProcessGroupConfig& config, bool serve) {
+Store connect(const ProcessGroupConfig& config, bool serve, const ProcessGroup::Cancelled& cancelled) {
   // c10d tells each attempt on stderr, with a stack; the errors here hold what matters of it.
   // TORCH_CPP_LOG_LEVEL is read by nothing else outside Python.
   c10::initLogging();
@@ -100,19 +114,22 @@ Store connect(const ProcessGroupConfig& config, bool serve) {
   options.port = static_cast<uint16_t>(config.port);
   options.isServer = serve;
   options.waitWorkers = false;
-  options.timeout = config.join_timeout;
-  try {
-    auto store = c10::make_intrusive<c10d::TCPStore>(config.host, options);
-    return c10::make_intrusive<c10d::PrefixStore>("san-native/" + config.prefix, std::move(store));
-  } catch (const std::exception& error) {
-    throw not_met(serve ? "rank 0 cannot serve the ranks' store at port " + std::to_string(config.port) +
-                              "; is the port taken, or was another rank started as rank 0? (" +
-                              reason_of(error) + ")"
-                        : "nothing answers at " + endpoint(config) + " for " + seconds(config.join_timeout) +
-                              ": are MASTER_ADDR and MASTER_PORT right, does rank 0 run, and does a firewall "
-                              "let it through? (" +
-                              reason_of(error) + ")",
-                  "MASTER_ADDR");
+  const auto deadline = Clock::now() + config.join_timeout;
+  // An attempt cannot be broken off. Longer ones follow, for a slow network may need more than the first.
+  milliseconds attempt = kFirstAttempt;
+  while (true) {
+    const auto left = std::chrono::duration_cast<milliseconds>(deadline - Clock::now());
+    const bool last = serve || left <= attempt;
+    options.timeout = serve ? config.join_timeout : std::clamp(left, milliseconds(1), attempt);
+    try {
+      auto store = c10::make_intrusive<c10d::TCPStore>(config.host, options);
+      store->setTimeout(config.join_timeout);
+      return c10::make_intrusive<c10d::PrefixStore>("san-native/" + config.prefix, std::move(store));
+    } catch (const std::exception& error) {
+      if (last) throw unreachable(config, serve, error);
+    }
+    if (cancelled && cancelled()) throw not_met(kEnded);
+    attempt = std::min(2 * attempt, kLongestAttempt);
   }
 }
 
@@ -146,7 +163,7 @@ std::vector<std::string> meet(const Store& store, const ProcessGroupConfig& conf
         return true;
       });
       if (missing.empty()) break;
-      if (cancelled && cancelled()) throw not_met("ended while waiting for the other ranks");
+      if (cancelled && cancelled()) throw not_met(kEnded);
       if (Clock::now() > deadline) {
         std::string list;
         for (size_t i = 0; i < missing.size() && i < 8; ++i)

@@ -13,7 +13,7 @@ namespace san::distributed {
 using Store = c10::intrusive_ptr<c10d::Store>;
 
 /// A connection to the store, under the run's prefix. Throws ERR_SAN_RENDEZVOUS.
-Store connect(const ProcessGroupConfig& config, bool serve);
+Store connect(const ProcessGroupConfig& config, bool serve, const ProcessGroup::Cancelled& cancelled);
 
 /// Announces this rank and waits for the others. Gives how errors call each: "rank 3 (process 71 on node7)".
 /// Throws ERR_SAN_RENDEZVOUS.

@@ -30,13 +30,19 @@ int64_t batch_of(const c10::Device& device, const ModelConfig& config) {
 }  // namespace
 
 at::Tensor sample_latents(const ModelConfig& config, uint64_t seed, uint64_t first, int64_t count,
-                          std::optional<double> truncation) {
-  at::Tensor rows =
-      random::normal_rows({seed, random::Stream::sample_latent, first}, count, config.latent_numel());
+                          std::optional<double> truncation, const Cancelled& cancelled) {
+  if (truncation && !(*truncation >= random::kLeastTruncation))
+    throw Error(kOptions, "truncation must be at least 0.01", "truncation");
+  const int64_t n = config.latent_numel();
+  at::Tensor rows = random::normal_rows({seed, random::Stream::sample_latent, first}, count, n);
   if (truncation) {
-    if (!(*truncation >= random::kLeastTruncation))
-      throw Error(kOptions, "truncation must be at least 0.01", "truncation");
-    random::redraw_beyond(rows, seed, first, *truncation);
+    // At the least truncation a tenth of a second each.
+    const int64_t some = std::max<int64_t>(1, (int64_t{1} << 16) / n);
+    for (int64_t row = 0; row < count; row += some) {
+      stop_if(cancelled);
+      at::Tensor part = rows.narrow(0, row, std::min(some, count - row));
+      random::redraw_beyond(part, seed, first + static_cast<uint64_t>(row), *truncation);
+    }
   }
   return rows.view({count, config.latent_channels, config.latent_size, config.latent_size});
 }

@@ -54,6 +54,14 @@ class CachingAllocator final : public c10::Allocator {
 
   void copy_data(void* to, const void* from, size_t bytes) const override { std::memcpy(to, from, bytes); }
 
+  void keep(bool keeps) {
+    {
+      const std::lock_guard lock(mutex_);
+      keeps_ = keeps;
+    }
+    if (!keeps) release();
+  }
+
   void release() {
     std::array<std::vector<Header*>, kLists> blocks;
     {
@@ -126,15 +134,22 @@ class CachingAllocator final : public c10::Allocator {
     CachingAllocator& self = instance();
     Header* block = static_cast<Header*>(data) - 1;
     const auto bytes = static_cast<int64_t>(block->bytes);
-    const std::lock_guard lock(self.mutex_);
-    self.free_[block->list].push_back(block);
-    self.use_.used -= bytes;
-    self.use_.cached += bytes;
+    {
+      const std::lock_guard lock(self.mutex_);
+      self.use_.used -= bytes;
+      if (self.keeps_) {
+        self.free_[block->list].push_back(block);
+        self.use_.cached += bytes;
+        return;
+      }
+    }
+    c10::free_cpu(block);
   }
 
   std::mutex mutex_;
   std::array<std::vector<Header*>, kLists> free_;
   MemoryUse use_{};
+  bool keeps_ = true;
 };
 
 }  // namespace
@@ -149,7 +164,9 @@ void use_caching_allocator() {
   static_cast<void>(once);
 }
 
-void release_cached_memory() { CachingAllocator::instance().release(); }
+void release_cached_memory() { CachingAllocator::instance().keep(false); }
+
+void keep_freed_memory() { CachingAllocator::instance().keep(true); }
 
 MemoryUse memory_use() { return CachingAllocator::instance().use(); }
 

@@ -11,8 +11,10 @@ namespace san {
 /// SAN_NATIVE_ALLOCATOR=system in the environment leaves LibTorch's own allocator in place.
 void use_caching_allocator();
 
-/// Gives the memory of freed tensors back to the system.
+/// Gives the memory of freed tensors back to the system, and from here on that of each that is freed, until
+/// keep_freed_memory().
 void release_cached_memory();
+void keep_freed_memory();
 
 struct MemoryUse {
   /// Bytes that tensors hold now, and the most they held at once.

@@ -7,11 +7,13 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <new>
 #include <string_view>
 #include <system_error>
 #include <utility>
 #include <vector>
 
+#include "memory/full.h"
 #include "metrics/check.h"
 #include "metrics/reason.h"
 
@@ -23,6 +25,13 @@ constexpr const char* kReturnFeatures = "return_features";
 
 [[noreturn]] void fail(const std::string& path, const std::string& what) {
   throw Error(kExtractor, "the feature extractor " + path + " " + what, "path");
+}
+
+/// Within a module LibTorch's errors are texts of another class.
+void fail_if_full(const std::string& path, const std::string& reason) {
+  if (full_by_text(reason) == Full::nothing && reason != std::bad_alloc().what()) return;
+  throw Error(kOutOfMemory, "out of memory in the feature extractor " + path + ": " + reason +
+                                "; a smaller extractorSize needs less, and so does another extractor");
 }
 
 int64_t size_of_file(const std::string& path) {
@@ -62,7 +71,9 @@ Extractor::Extractor(ExtractorConfig config)
   } catch (const Error&) {
     throw;
   } catch (...) {
-    fail(config_.path, "is not a TorchScript module: " + metrics::current_reason());
+    const std::string reason = metrics::current_reason();
+    fail_if_full(config_.path, reason);
+    fail(config_.path, "is not a TorchScript module: " + reason);
   }
 }
 
@@ -101,7 +112,9 @@ at::Tensor Extractor::features(const at::Tensor& images, const Cancelled& cancel
     } catch (const Error&) {
       throw;
     } catch (...) {
-      fail(config_.path, "failed on images: " + metrics::current_reason());
+      const std::string reason = metrics::current_reason();
+      fail_if_full(config_.path, reason);
+      fail(config_.path, "failed on images: " + reason);
     }
     if (out.back().size(1) != out.front().size(1))
       fail(config_.path, "gave " + std::to_string(out.front().size(1)) + " and then " +

@@ -82,12 +82,14 @@ void redraw_beyond(at::Tensor& rows, uint64_t seed, uint64_t first, double thres
       for (const float value : normals(block(key, number)))
         if (within(value)) return value;
   };
-  for (int64_t row = 0; row < rows.size(0); ++row) {
-    const Key key{seed, Stream::redrawn_latent, first + static_cast<uint64_t>(row)};
-    float* values = data + row * n;
-    for (int64_t i = 0; i < n; ++i)
-      if (!within(values[i])) values[i] = redrawn(key, i);
-  }
+  ops::over_rows(rows.size(0), n, [&](int64_t begin, int64_t some) {
+    for (int64_t row = begin; row < begin + some; ++row) {
+      const Key key{seed, Stream::redrawn_latent, first + static_cast<uint64_t>(row)};
+      float* values = data + row * n;
+      for (int64_t i = 0; i < n; ++i)
+        if (!within(values[i])) values[i] = redrawn(key, i);
+    }
+  });
 }
 
 at::Tensor uniform(const Key& key, int64_t n, c10::Device device, const StepCount& count) {

@@ -186,7 +186,7 @@ export function fakeAddon(settings: FakeTrainerSettings = {}) {
     }),
     warnings: () => [],
     parameters: fakeParameters,
-    latents: ({ latentChannels, latentSize, count }) => {
+    latents: async ({ latentChannels, latentSize, count }) => {
       const size = latentChannels * latentSize ** 2;
       const data = Float32Array.from({ length: count * size }, (_, i) => Math.sin(i + 1));
       return { data, shape: [count, latentChannels, latentSize, latentSize] };

@@ -9,6 +9,9 @@
 
 namespace san::ops {
 
+/// Numbers of pixels within an image are int32.
+inline constexpr int64_t kMostFeedSize = 46340;
+
 /// Square images of 8 bits, one after the other: (N, size, size, channels).
 struct FeedSource {
   const uint8_t* pixels;
