@@ -87,11 +87,22 @@ const cannotWrite = (path: string, cause: unknown): OutputError =>
 /** A name in `folder` that nothing has. */
 export const temporaryIn = (folder: string): string => join(folder, `.san-${randomUUID()}.tmp`);
 
-/** Removes the temporary files that killed processes have left in `folder`, where nobody may be writing. */
-export async function removeTemporary(folder: string): Promise<void> {
+/** Whether a file in some folder has a name that temporaryIn() gives. */
+export const isTemporary = (name: string): boolean => /^\.san-[\w-]+\.tmp$/.test(name);
+
+/**
+ * Removes the temporary files that killed processes have left in `folder`. Where others may be writing, `unchanged` says
+ * for how many milliseconds a file must have been left alone to be one of them.
+ */
+export async function removeTemporary(folder: string, unchanged = 0): Promise<void> {
   const names = await readdir(folder).catch(() => []);
-  for (const name of names.filter((name) => /^\.san-[\w-]+\.tmp$/.test(name))) {
-    await rm(join(folder, name), { force: true }).catch(() => {});
+  for (const name of names.filter(isTemporary)) {
+    const path = join(folder, name);
+    if (unchanged > 0) {
+      const found = await stat(path).catch(() => undefined);
+      if (found === undefined || Date.now() - found.mtimeMs < unchanged) continue;
+    }
+    await rm(path, { force: true }).catch(() => {});
   }
 }
 

@@ -1,22 +1,26 @@
 /** Keeps outputs apart from the data that they are made from. */
 import { realpath, stat } from 'node:fs/promises';
 import { basename, dirname, isAbsolute, join, relative, sep } from 'node:path';
+import { findImages, isOfContainers } from './data/folder.js';
 import { expandPattern, isPattern } from './data/sources/pattern.js';
 import { OutputError } from './errors.js';
 
 /** What would be an image of a folder that it is written to. */
 const IMAGE = /\.(png|webp)$/i;
+/** What would be data of a folder that is read as .npy or other files that hold images. */
+const ARRAY = /\.npy$/i;
 
 /**
  * To be called before any work. Throws OutputError when `out` is the file or folder `source`, one of the files of a
- * pattern, or lies in a folder as a picture, wherever symbolic links lead. A source that is not there is for its reader to refuse.
+ * pattern, or lies in a folder as a picture, or as an .npy file in one of such files, wherever symbolic links lead. A
+ * source that is not there is for its reader to refuse.
  */
 export async function refuseOverInput(
   out: string,
   source: string,
   field: string,
-  /** Whether what is written there would be taken for data. */
-  becomesData = IMAGE.test(out),
+  /** Whether what is written there would be taken for data; by default what the name and the folder say. */
+  becomesData?: boolean,
 ): Promise<void> {
   const sources = await placesOf(source);
   if (sources.length === 0) return;
@@ -24,15 +28,22 @@ export async function refuseOverInput(
     throw new OutputError(`${out} ${reason}`, { path: out, field });
   };
   // A link in the data is replaced itself; what one elsewhere leads to may be the data.
-  for (const place of [join(await realPlace(dirname(out)), basename(out)), await realPlace(out)]) {
+  for (const place of new Set([join(await realPlace(dirname(out)), basename(out)), await realPlace(out)])) {
     for (const data of sources) {
       if (place === data) fail(`is the data ${source} itself, which it would replace; choose another place`);
-      if (becomesData && isWithin(place, data) && (await stat(data)).isDirectory())
+      if (!isWithin(place, data) || !(await stat(data)).isDirectory()) continue;
+      if (becomesData ?? (await wouldBeData(out, data)))
         fail(
           `lies in the data ${source}, where it would add or replace images; choose a place outside of it`,
         );
     }
   }
+}
+
+/** Whether a file of that name in the folder `data` would be read with it. */
+async function wouldBeData(out: string, data: string): Promise<boolean> {
+  if (IMAGE.test(out)) return true;
+  return ARRAY.test(out) && isOfContainers(await findImages(data, undefined));
 }
 
 async function placesOf(source: string): Promise<string[]> {

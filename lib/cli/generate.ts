@@ -2,7 +2,7 @@ import { dirname } from 'node:path';
 import type { ArgumentsCamelCase, CommandModule } from 'yargs';
 import { MOST_THREADS } from '../config/schema.js';
 import { requireDevice } from '../device.js';
-import { OutputError, UsageError } from '../errors.js';
+import { CheckpointError, OutputError, UsageError } from '../errors.js';
 import { ensureFolder, writeFileAtomic } from '../files.js';
 import { requireTruncation } from '../generation/checks.js';
 import type { GenerateProgress, GenerateSummary } from '../generation/generate-to.js';
@@ -117,13 +117,11 @@ async function run(argv: ArgumentsCamelCase<GenerateArguments>): Promise<void> {
         : await profile({ path: argv.profile, ...where(argv), threads, ...measured(san, options) }, work);
     if (!quiet) warnLibtorch(san.warnings());
     const lost =
-      argv.precision === 'fp32' || (quiet && !json)
-        ? undefined
-        : await precisionError(san, { ...options, device: argv.device });
+      argv.precision === 'fp32' || (quiet && !json) ? undefined : await lostBy(san, options, argv.device);
     if (json) {
       const { truncation = null, ...rest } = options;
       const told = { ...rest, truncation, ...summary, checkpoint: san.path, step: san.step, out, grid };
-      Object.assign(told, lost && { precisionError: lost.levels });
+      Object.assign(told, lost && { precisionError: isKnown(lost) ? lost.levels : null });
       process.stdout.write(`${JSON.stringify(told)}\n`);
     } else if (!quiet) {
       const stream = out === '-' ? process.stderr : process.stdout;
@@ -142,6 +140,23 @@ async function run(argv: ArgumentsCamelCase<GenerateArguments>): Promise<void> {
     await san.dispose();
   }
 }
+
+/**
+ * What the precision costs; or why that is not known, where a run that still trains has removed the checkpoint meanwhile:
+ * the images are there all the same.
+ */
+async function lostBy(san: San, set: CommandOptions, device: string): Promise<Lost> {
+  try {
+    return await precisionError(san, { ...set, device });
+  } catch (error) {
+    if (error instanceof CheckpointError) return { reason: error.message };
+    throw error;
+  }
+}
+
+type Lost = PrecisionError | { reason: string };
+
+const isKnown = (lost: Lost): lost is PrecisionError => 'levels' in lost;
 
 /** What the peak beside a profile is measured on. */
 const where = ({ device, precision }: Pick<GenerateArguments, 'device' | 'precision'>) => ({
@@ -256,5 +271,7 @@ function summaryText(
   return `${count} images ${origin}${before}${speed}`;
 }
 
-const lostText = ({ levels, images }: PrecisionError, precision: string): string =>
-  `${precision}: the first ${images} are ${levels.toFixed(2)} of 255 levels from those in fp32 on average`;
+const lostText = (lost: Lost, precision: string): string =>
+  isKnown(lost)
+    ? `${precision}: the first ${lost.images} are ${lost.levels.toFixed(2)} of 255 levels from those in fp32 on average`
+    : `${precision}: how far they are from those in fp32 is not known: ${lost.reason}`;

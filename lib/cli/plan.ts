@@ -45,6 +45,10 @@ export interface PlanArguments {
   'preview-augment': string | undefined;
 }
 
+/** Whether one of the flags was given. */
+export const wantsPlan = (argv: PlanArguments): boolean =>
+  argv['print-config'] || argv['dry-run'] || argv['preview-augment'] !== undefined;
+
 /** Does what one of the flags asks for; whether there was one. */
 export async function showPlan(argv: PlanArguments): Promise<boolean> {
   const { data, out, resume, config } = argv;

@@ -12,7 +12,7 @@ import { train } from '../training/train.js';
 import { askToResume } from './ask.js';
 import { ExitStatus } from './exit-status.js';
 import { configFlags, configFromFlags } from './flags.js';
-import { type PlanArguments, planFlags, showPlan } from './plan.js';
+import { type PlanArguments, planFlags, showPlan, wantsPlan } from './plan.js';
 import { profileText } from './profile-text.js';
 import { createReporter, type Reporter } from './progress.js';
 
@@ -125,8 +125,10 @@ export const trainCommand: CommandModule<object, TrainArguments> = {
 async function run(argv: ArgumentsCamelCase<TrainArguments>): Promise<void> {
   const ranks = ranksOf(argv);
   const follows = ranks !== undefined && ranks.rank > 0;
-  if (argv.ranks !== undefined || argv.gpus !== undefined) return launch(argv);
-  if (!follows && (await showPlan(argv))) return;
+  const launched = ranksToLaunch(argv);
+  // A plan is told once, by this process or by rank 0; the others have nothing to do.
+  if (follows ? wantsPlan(argv) : await showPlan(argv)) return;
+  if (launched !== undefined) return launch(argv, launched);
   const { data, out, preset, config } = argv;
   if (out === undefined) throw new UsageError('the flag --out is missing');
   const resume = argv.resume || (!argv.json && !argv.quiet && !follows && (await askToResume(out)));
@@ -182,9 +184,15 @@ function secondsOf(argv: TrainArguments, flag: 'join-timeout' | 'rank-timeout'):
   throw new UsageError(`--${flag} ${text}: expected a number of seconds from 0.1 to 1000000`);
 }
 
-/** Starts the ranks, with the same command line but for the flag that asks for them. */
-async function launch({ ranks, gpus }: TrainArguments): Promise<void> {
-  const [flag, value] = gpus === undefined ? ['--ranks', ranks] : ['--gpus', gpus];
+interface LaunchFlag {
+  flag: '--ranks' | '--gpus';
+  count: number;
+}
+
+/** The flag that asks for ranks to be started, and how many; undefined without one. Throws UsageError. */
+function ranksToLaunch({ ranks, gpus }: TrainArguments): LaunchFlag | undefined {
+  const [flag, value] = gpus === undefined ? (['--ranks', ranks] as const) : (['--gpus', gpus] as const);
+  if (value === undefined) return undefined;
   const count = Number(value);
   if (!Number.isInteger(count) || count < 1 || count > 1024)
     throw new UsageError(`${flag} ${value}: expected a whole number from 1 to 1024`);
@@ -192,6 +200,11 @@ async function launch({ ranks, gpus }: TrainArguments): Promise<void> {
     throw new UsageError(
       `${flag} starts the ranks itself; leave it out where a launcher such as torchrun has`,
     );
+  return { flag, count };
+}
+
+/** Starts the ranks, with the same command line but for the flag that asks for them. */
+async function launch({ gpus }: TrainArguments, { flag, count }: LaunchFlag): Promise<void> {
   if (gpus !== undefined) requireDevice(`cuda:${count - 1}`, loadAddon().info().cuda);
   const args = process.argv.slice(2);
   const at = args.findIndex((word) => word === flag || word.startsWith(`${flag}=`));

@@ -23,7 +23,13 @@ export async function readConfigFile(path: string): Promise<ConfigLayer> {
   const document = parseDocument(text, { prettyErrors: true });
   const [syntax] = document.errors;
   if (syntax) throw fail(`is not YAML or JSON: ${syntax.message.split('\n')[0]}`);
-  const values: unknown = document.toJS() ?? {};
+  let values: unknown;
+  try {
+    values = document.toJS() ?? {};
+  } catch (error) {
+    // Aliases are followed only here: too many of them, or one to nothing.
+    throw fail(`cannot be understood: ${(error as Error).message.split('\n')[0]}`);
+  }
   if (typeof values !== 'object' || values === null || Array.isArray(values)) {
     throw fail('must be a map of config keys to values, such as "imageSize: 32"');
   }

@@ -8,7 +8,7 @@ import { type PreparedSet, setOf, verifiedManifest } from './prepared/prepared-s
 import type { ImageSource } from './source.js';
 import { openSource } from './sources/open.js';
 
-export { readRows, spreadRows } from './prepared/prepared-set.js';
+export { RowReader, readRows, spreadRows } from './prepared/prepared-set.js';
 export type { CacheControl, ImageFormat, PreparedSet, PrepareProgress };
 
 /**
@@ -42,7 +42,8 @@ async function inPlace(
   if (image.join() !== [imageSize, imageSize, imageChannels].join()) return undefined;
   if (count === 0) throw new DataError('ERR_SAN_DATA_EMPTY', `${path} has no images`, { path });
   const manifest = await verifiedManifest(path, signal);
-  if (manifest) return setOf(path, manifest);
+  // What its images were made of may be gone; they are here.
+  if (manifest) return { ...setOf(path, manifest), source: { kind, path } };
   const { offset, shape } = mapped;
   const hash = await hashPixels(path, mapped, signal);
   return { path, shape, offset, hash, skipped: [], source: { kind, path } };

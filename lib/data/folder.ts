@@ -35,6 +35,10 @@ export interface Listing {
   skipped: Skipped[];
 }
 
+/** Whether a folder is read as the files in it that hold images, for want of images of its own. */
+export const isOfContainers = ({ images, containers }: Listing): boolean =>
+  images.length === 0 && containers.some(({ format }) => format.container !== 'IDX labels');
+
 /** Files opened at once. */
 const IN_PARALLEL = 16;
 

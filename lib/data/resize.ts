@@ -52,11 +52,14 @@ export async function resizeImages(images: RawImages, format: TargetFormat): Pro
     .toBuffer();
   const rowBytes = imageSize * imageChannels;
   const imageBytes = imageSize * rowBytes;
+  if (targetMargin === 0) return resized;
+  // Not within the tower, whose margins may be many times the images and would stay in memory with them.
+  const target = new Uint8Array(count * imageBytes);
   for (let i = 0; i < count; i++) {
     const start = (i * targetHeight + targetMargin) * rowBytes;
-    resized.copyWithin(i * imageBytes, start, start + imageBytes);
+    target.set(resized.subarray(start, start + imageBytes), i * imageBytes);
   }
-  return resized.subarray(0, count * imageBytes);
+  return target;
 }
 
 async function resizeOneByOne(images: RawImages, format: TargetFormat): Promise<Uint8Array> {

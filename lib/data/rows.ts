@@ -22,9 +22,9 @@ export interface Rows {
   skipped: Skipped[];
 }
 
-/** Bytes of plain images that are resized in one call: a few milliseconds of copying. */
+/** Bytes of plain images, before or after, that are resized in one call: a few milliseconds of copying. */
 const BLOCK_BYTES = 2 ** 18;
-/** Bytes of entries that are in memory, not counting what decoders take. */
+/** Bytes of entries, or of the rows they become, that are in memory, not counting what decoders take. */
 const BUDGET = 2 ** 26;
 const NOT_KNOWN = `it is not an image of a known kind (${IMAGE_KINDS.join(', ')})`;
 
@@ -47,7 +47,8 @@ export async function* rowsOf(
   options: ReadOptions,
 ): AsyncGenerator<Rows, void, void> {
   const parallel = decodersAtOnce();
-  const window = { parallel, ahead: 8 * parallel, sizeOf: sizeOfGroup, budget: BUDGET };
+  const sizeOf = (group: Group) => sizeOfGroup(group, format);
+  const window = { parallel, ahead: 8 * parallel, sizeOf, budget: BUDGET };
   for await (const rows of inOrder(grouped(source.entries(options), format), window, (group) =>
     convert(group, format),
   )) {
@@ -59,12 +60,15 @@ export async function* rowsOf(
 /** Plain images of one shape, to be resized in one call; or any single entry. */
 type Group = PixelItem[] | [SourceEntry];
 
-const sizeOfGroup = (group: Group): number =>
-  group.reduce(
-    (sum, item) =>
-      sum + (item.form === 'encoded' ? item.bytes.length : item.form === 'pixels' ? item.data.length : 0),
-    0,
-  );
+const sizeOfGroup = (group: Group, format: ImageFormat): number =>
+  group.reduce((sum, item) => sum + sizeOfEntry(item, format), 0);
+
+/** Bytes of an entry or of its row, whichever are more: a small image may become a large row. */
+function sizeOfEntry(entry: SourceEntry, { imageSize, imageChannels }: ImageFormat): number {
+  if (entry.form === 'skipped') return 0;
+  const { length } = entry.form === 'encoded' ? entry.bytes : entry.data;
+  return Math.max(length, imageSize ** 2 * imageChannels);
+}
 
 async function* grouped(entries: AsyncIterable<SourceEntry>, format: ImageFormat): AsyncGenerator<Group> {
   let block: PixelItem[] = [];
@@ -79,7 +83,7 @@ async function* grouped(entries: AsyncIterable<SourceEntry>, format: ImageFormat
       continue;
     }
     block.push(entry);
-    if (block.length * entry.data.length >= BLOCK_BYTES) {
+    if (block.length * sizeOfEntry(entry, format) >= BLOCK_BYTES) {
       yield block;
       block = [];
     }

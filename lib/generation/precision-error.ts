@@ -1,4 +1,5 @@
 /** What a lower precision costs. */
+import { requireObject } from '../options.js';
 import { San } from './san.js';
 
 export interface PrecisionError {
@@ -14,17 +15,18 @@ const COMPARED = 8;
 /**
  * Mean absolute difference, in levels of 255, of the first images of a set, eight at most, from those that the same
  * checkpoint draws in float32. Loads it a second time for that long.
+ *
+ * Throws ERR_SAN_OPTIONS, ERR_SAN_DISPOSED, and CheckpointError when the checkpoint is no longer there or whole.
  */
-export async function precisionError(
-  san: San,
-  { seed, startIndex = 0, count, truncation, device }: PrecisionErrorOptions,
-): Promise<PrecisionError> {
-  const options = { seed, startIndex, truncation, count: Math.min(count, COMPARED) };
+export async function precisionError(san: San, options: PrecisionErrorOptions): Promise<PrecisionError> {
+  requireObject(options, '{ seed: 1, count: 8 }');
+  const { seed, startIndex = 0, count, truncation, device } = options;
+  const set = { seed, startIndex, truncation, count: Math.min(count, COMPARED) };
   const exact = await San.load(san.path, { precision: 'fp32', ...(device !== undefined && { device }) });
   try {
-    const [a, b] = await Promise.all([san.generate(options), exact.generate(options)]);
+    const [a, b] = await Promise.all([san.generate(set), exact.generate(set)]);
     const sum = a.data.reduce((sum, value, i) => sum + Math.abs(value - (b.data[i] ?? 0)), 0);
-    return { levels: sum / a.data.length, images: options.count };
+    return { levels: sum / a.data.length, images: set.count };
   } finally {
     await exact.dispose();
   }

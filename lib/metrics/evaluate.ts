@@ -133,7 +133,9 @@ function settings(trained: Config, options: EvaluateOptions): Config {
   const { extractor, extractorSize, extractorRange, threads, device, count, seed } = options;
   const { extractor: _, extractorSize: _size, extractorRange: _range, ...others } = trained;
   // Of the machine, not of the run.
-  const { threads: _threads, device: _device, ...base } = others;
+  const { threads: _threads, device: _device, ...measuring } = others;
+  // They wait for what the run measures, which may be something else than is measured here.
+  const { keepBest: _best, plateau: _plateau, targets: _targets, ...base } = measuring;
   const metrics =
     options.metrics ??
     measurable({ imageSize: trained.imageSize, ...(extractor !== undefined && { extractor }) });

@@ -1,7 +1,7 @@
 /** Images from any source that train() takes, at the network's size, in batches and by name. */
 import { readFile } from 'node:fs/promises';
 import type { Config } from '../config/schema.js';
-import { openData, type PreparedSet, readRows } from '../data/dataset.js';
+import { openData, type PreparedSet, RowReader } from '../data/dataset.js';
 import { decodeImage, UnusableImage } from '../data/decode.js';
 import type { Skipped } from '../data/folder.js';
 import { imageKind } from '../data/kind.js';
@@ -22,9 +22,14 @@ const BATCH = 256;
 type Source = Pick<PreparedSet, 'skipped' | 'shape'> & {
   names?: readonly string[] | undefined;
   read(indices: readonly number[]): Promise<ImageBatch>;
+  close(): Promise<void>;
 };
 
-/** The images of a source as a network of these settings takes them, read where they lie prepared; or those in memory. */
+/**
+ * The images of a source as a network of these settings takes them, read where they lie prepared; or those in memory. A
+ * prepared set is held open, so that it stays readable when the cache is cleared: to be declared by `await using`, which
+ * closes it.
+ */
 export class ImageReader {
   private readonly source: Source;
   private readonly names: readonly string[];
@@ -49,7 +54,9 @@ export class ImageReader {
       onProgress: ({ done, total }) => onProgress?.('preparing images', done, total ?? 0),
     });
     const { skipped, shape, names } = set;
-    return new ImageReader({ skipped, shape, names, read: (indices) => readRows(set, indices) }, control);
+    const rows = await RowReader.open(set);
+    const read = (indices: readonly number[]) => rows.read(indices);
+    return new ImageReader({ skipped, shape, names, read, close: () => rows.close() }, control);
   }
 
   get skipped(): readonly Skipped[] {
@@ -74,15 +81,14 @@ export class ImageReader {
     return this.at(Array.from({ length: taken }, (_, i) => Math.floor((i * length) / taken)));
   }
 
-  /** The images of these names. */
-  async pick(wanted: readonly string[]): Promise<NamedImages> {
-    const places = new Map(this.names.map((name, i) => [name, i]));
-    return this.at(wanted.map((name) => places.get(name) as number));
-  }
-
-  private async at(indices: readonly number[]): Promise<NamedImages> {
+  /** The images of these indices in the order of the source; names may be there twice, as in an archive. */
+  async at(indices: readonly number[]): Promise<NamedImages> {
     const names = indices.map((index) => this.names[index] as string);
     return { images: await this.source.read(indices), names };
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.source.close();
   }
 }
 
@@ -98,6 +104,7 @@ function inMemory({ data, shape }: ImageBatch): Source {
         images.set(data.subarray(index * size, (index + 1) * size), i * size);
       return { data: images, shape: [indices.length, ...item] };
     },
+    close: async () => {},
   };
 }
 

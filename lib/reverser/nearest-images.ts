@@ -79,11 +79,11 @@ export async function nearestImages(
   requireData(data, san.config);
   requireWhole('neighbors', neighbors, 1);
   const latents = await san.reverse(samples);
-  const reader = await ImageReader.open(data, san.config, control);
+  await using reader = await ImageReader.open(data, san.config, control);
   const real = await reverseAll(san, reader);
   const { signal } = control;
   const found = await nearest(latents.data, real.latents, { width: real.width, count: neighbors, signal });
-  const { images, distances } = await inPixels(reader, real.names, samples, found);
+  const { images, distances } = await inPixels(reader, samples, found);
   const among = await amongReal(reader, real, neighbors, control);
   return {
     samples: found.map((row, i): ImageNeighbors => {
@@ -153,8 +153,8 @@ async function amongReal(
     onProgress: (done, total) => control.onProgress?.('comparing real images', done, total),
   });
   if (count === 0) return { latent: [], pixel: [] };
-  const { images } = await reader.pick(compared.map((row) => names[row] as string));
-  const { distances } = await inPixels(reader, names, images, found);
+  const { images } = await reader.at(compared);
+  const { distances } = await inPixels(reader, images, found);
   return {
     latent: found.map(([neighbor]) => neighbor?.distance as number),
     pixel: distances.map((row) => Math.min(...row)),
@@ -164,13 +164,12 @@ async function amongReal(
 /** The neighbours of each query, and their distances to it in pixels. */
 async function inPixels(
   reader: ImageReader,
-  names: readonly string[],
   queries: ImageBatch,
   found: readonly Neighbor[][],
 ): Promise<{ images: ImageBatch; distances: number[][] }> {
-  const wanted = [...new Set(found.flat().map(({ index }) => names[index] as string))];
-  const { images: picked } = await reader.pick(wanted);
-  const places = new Map(wanted.map((name, i) => [name, i]));
+  const wanted = [...new Set(found.flat().map(({ index }) => index))];
+  const { images: picked } = await reader.at(wanted);
+  const places = new Map(wanted.map((index, i) => [index, i]));
   const each = found[0]?.length ?? 0;
   const [count, ...item] = queries.shape;
   const size = queries.data.length / count;
@@ -178,7 +177,7 @@ async function inPixels(
   const data = new Uint8Array(count * each * size);
   const distances = found.map((row, i) =>
     row.map(({ index }, k) => {
-      const neighbor = image(picked, places.get(names[index] as string) as number);
+      const neighbor = image(picked, places.get(index) as number);
       data.set(neighbor, (i * each + k) * size);
       return Math.sqrt(pixelError(image(queries, i), neighbor));
     }),

@@ -48,7 +48,7 @@ export async function reconstructImages(
   requireWhole('columns', columns, 1);
   await refuseOverInput(out, data, 'out');
   await ensureFolder(dirname(out));
-  const reader = await ImageReader.open(data, san.config, control);
+  await using reader = await ImageReader.open(data, san.config, control);
   const { images, names } = await reader.spread(count);
   const again: ImageBatch = { data: new Uint8Array(images.data.length), shape: images.shape };
   const size = images.data.length / names.length;

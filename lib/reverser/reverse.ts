@@ -46,7 +46,7 @@ export async function reverseImages(
   await refuseOverInput(out, data, 'out');
   if (names !== undefined) await refuseOverInput(names, data, 'names');
   for (const path of [out, names]) if (path !== undefined) await ensureFolder(dirname(path));
-  const reader = await ImageReader.open(data, san.config, control);
+  await using reader = await ImageReader.open(data, san.config, control);
   const blocks: Float32Array[] = [];
   const rows: [number, string][] = [];
   for await (const batch of reader.batches('reversing')) {

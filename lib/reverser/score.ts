@@ -1,6 +1,7 @@
 import { access } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import type { Skipped } from '../data/folder.js';
+import { expandPattern, isPattern } from '../data/sources/pattern.js';
 import { SanError } from '../errors.js';
 import { ensureFolder, writeFileAtomic } from '../files.js';
 import type { San } from '../generation/san.js';
@@ -56,7 +57,7 @@ export async function scoreImages(
   const from = options.reference ?? (await trainingData(san.path));
   await refuseOverInput(out, from, 'out');
   await ensureFolder(dirname(out));
-  const reader = await ImageReader.open(data, san.config, control);
+  await using reader = await ImageReader.open(data, san.config, control);
   const reference = await scoreReference(san, { data: from }, control);
   const rows: [string, ...number[]][] = [];
   const scores: number[] = [];
@@ -99,7 +100,7 @@ export async function scoreReference(
 ): Promise<ScoreReference> {
   requireKeys(options, ['data']);
   requireData(options.data, san.config);
-  const reader = await ImageReader.open(options.data, san.config, control);
+  await using reader = await ImageReader.open(options.data, san.config, control);
   const { images } = await reader.spread(REFERENCE_COUNT);
   const measures: ImageMeasures[] = [];
   await inBlocks('measuring the reference', images.shape, control, async (start, count) => {
@@ -127,6 +128,11 @@ async function trainingData(checkpoint: string): Promise<string> {
   const sessions = await readSessions(join(dirname(folder), 'environment.json'));
   const path = sessions.at(-1)?.data?.path;
   if (typeof path !== 'string') return fail(`${dirname(folder)} does not say what it was trained on`);
-  await access(path).catch(() => fail(`the training images are no longer at ${path}`));
+  // A pattern is no file itself; which of its files are missing is for those to say who open them.
+  const files = isPattern(path) ? await expandPattern(path).catch(() => []) : [];
+  const places = [path, ...files.map((file) => file.path)];
+  await Promise.any(places.map((place) => access(place))).catch(() =>
+    fail(`the training images are no longer at ${path}`),
+  );
   return path;
 }

@@ -1,6 +1,7 @@
 /** environment.json: on what a run was computed, for each session of it. */
 import { readFile } from 'node:fs/promises';
 import { arch, cpus, platform, release, totalmem } from 'node:os';
+import { z } from 'zod';
 import { OutputError } from '../errors.js';
 import { fileErrorReason, writeFileAtomic } from '../files.js';
 import type { AddonInfo } from '../native.js';
@@ -23,11 +24,32 @@ export interface Session {
   /** Bytes. */
   totalMemory: number;
   libtorch: { version: string; cuda: boolean; cpuCapability: string; threads: number };
-  /** Path as it was given, images in use, and SHA-256 of their shape and pixels in hexadecimal. */
+  /** Absolute path of what was given, images in use, and SHA-256 of their shape and pixels in hexadecimal. */
   data: { path: string; images: number; hash: string };
   /** Program, script and arguments. */
   commandLine: string[];
 }
+
+/** Loose, so that what a later version tells besides is not lost when a session is added. */
+const sessionSchema: z.ZodType<Session> = z.looseObject({
+  startedAt: z.string(),
+  step: z.number(),
+  sanNative: z.string(),
+  node: z.string(),
+  platform: z.string(),
+  release: z.string(),
+  arch: z.string(),
+  cpu: z.looseObject({ model: z.string(), count: z.number() }),
+  totalMemory: z.number(),
+  libtorch: z.looseObject({
+    version: z.string(),
+    cuda: z.boolean(),
+    cpuCapability: z.string(),
+    threads: z.number(),
+  }),
+  data: z.looseObject({ path: z.string(), images: z.number(), hash: z.string() }),
+  commandLine: z.array(z.string()),
+});
 
 export interface SessionOptions {
   info: AddonInfo;
@@ -59,8 +81,8 @@ export async function describeSession({ info, data, step, threads }: SessionOpti
 }
 
 /**
- * Adds a session to the file `path`, which is made where it is missing, and gives all of them, oldest first. A file
- * that a stranger has spoiled begins anew: it is a record, and no reason to refuse training. Throws OutputError.
+ * Adds a session to the file `path`, which is made where it is missing, and gives all of them, oldest first. What a
+ * stranger has spoiled is left out: it is a record, and no reason to refuse training. Throws OutputError.
  */
 export async function recordSession(path: string, session: Session): Promise<Session[]> {
   const sessions = [...(await readSessions(path)), session];
@@ -68,11 +90,12 @@ export async function recordSession(path: string, session: Session): Promise<Ses
   return sessions;
 }
 
-/** The sessions in the file `path`, oldest first; none where it is missing or spoiled. Throws OutputError. */
+/** The whole sessions in the file `path`, oldest first; none where it is missing or spoiled. Throws OutputError. */
 export async function readSessions(path: string): Promise<Session[]> {
   try {
     const content = JSON.parse(await readFile(path, 'utf8')) as { sessions?: unknown } | null;
-    return Array.isArray(content?.sessions) ? (content.sessions as Session[]) : [];
+    const sessions: unknown[] = Array.isArray(content?.sessions) ? content.sessions : [];
+    return sessions.filter((found): found is Session => sessionSchema.safeParse(found).success);
   } catch (error) {
     if (error instanceof SyntaxError || (error as NodeJS.ErrnoException).code === 'ENOENT') return [];
     throw new OutputError(`cannot read ${path}: ${fileErrorReason(error)}`, { path }, { cause: error });

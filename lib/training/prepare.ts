@@ -1,4 +1,5 @@
 /** From settings and data to a trainer that is ready for its first step, in a folder that is the run's own. */
+import { resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { type LoadedCheckpoint, stateOf } from '../checkpoint/checkpoint.js';
 import { type ConfigLayer, resolveConfig } from '../config/resolve.js';
@@ -140,7 +141,8 @@ async function* setUp(options: SetUpOptions): Preparation {
   await folder.begin(config, skipped);
   const session = await describeSession({
     info: addon.info(),
-    data: { path: source.path, images: imageCount, hash: dataHash },
+    // Who looks for them later may be elsewhere.
+    data: { path: resolve(source.path), images: imageCount, hash: dataHash },
     step: checkpoint?.step ?? 0,
     threads: config.threads,
   });

@@ -2,7 +2,7 @@
 import { type LoadedCheckpoint, loadCheckpoint } from '../checkpoint/checkpoint.js';
 import { readConfigFile } from '../config/file.js';
 import { type ConfigLayer, resolveConfig } from '../config/resolve.js';
-import { type Config, type ConfigKey, keyGroups } from '../config/schema.js';
+import { type Config, type ConfigKey, configSchema, keyGroups } from '../config/schema.js';
 import { CheckpointError, ConfigError, DataError } from '../errors.js';
 import type { Addon } from '../native.js';
 import type { RunFolder } from './run-folder.js';
@@ -30,12 +30,16 @@ export async function findRun(
   addon: Pick<Addon, 'parameters'>,
 ): Promise<FoundRun> {
   const frozen = await readConfigFile(folder.config);
-  const given = Object.assign({}, ...layers.map(({ values }) => values)) as Record<string, unknown>;
-  refuseChanges(frozen.values, given, `the run in ${folder.path} has`);
+  const given = layers
+    .flatMap(({ values }) => Object.entries(values))
+    .filter(([, value]) => value !== undefined);
+  // Resolved: a run of an older version lacks keys that have come since, and has what they are by default.
+  const begun = resolveConfig([frozen]);
+  refuseChanges(begun, { ...begun, ...Object.fromEntries(given) }, `the run in ${folder.path} has`);
   const config = resolveConfig([frozen, ...layers]);
   try {
     const checkpoint = await loadCheckpoint(folder.path, addon);
-    refuseChanges(checkpoint.config, { ...config }, `${checkpoint.path} was made with`);
+    refuseChanges(checkpoint.config, config, `${checkpoint.path} was made with`);
     return { config, checkpoint };
   } catch (error) {
     if (error instanceof CheckpointError && error.code === 'ERR_SAN_CHECKPOINT_NOT_FOUND') return { config };
@@ -43,18 +47,22 @@ export async function findRun(
   }
 }
 
-/** Names the first setting that is not what it was, with both values. */
+/**
+ * Names the first setting that is not what it was, with both values; one that only one of the two has was changed as well.
+ * What is no setting is for the schema to refuse.
+ */
 function refuseChanges(
-  before: Readonly<Record<string, unknown>> | Config,
-  now: Readonly<Record<string, unknown>>,
+  before: Config,
+  now: Readonly<Partial<Record<ConfigKey, unknown>>>,
   owner: string,
 ): void {
-  for (const [key, value] of Object.entries(now)) {
-    if (value === undefined || CHANGEABLE.has(key) || !(key in before)) continue;
-    const old = before[key as ConfigKey];
-    if (JSON.stringify(old) === JSON.stringify(value)) continue;
+  const stated = (key: ConfigKey, value: unknown) =>
+    value === undefined ? `no ${key}` : `${key} = ${JSON.stringify(value)}`;
+  for (const key of Object.keys(configSchema.shape) as ConfigKey[]) {
+    const [old, value] = [before[key], now[key]];
+    if (CHANGEABLE.has(key) || JSON.stringify(old) === JSON.stringify(value)) continue;
     throw new ConfigError(
-      `${key} = ${JSON.stringify(value)}: ${owner} ${key} = ${JSON.stringify(old)}, which cannot change in a run; leave it as it was, or begin a new run`,
+      `${stated(key, value)}: ${owner} ${stated(key, old)}, which cannot change in a run; leave it as it was, or begin a new run`,
       { field: key, value },
     );
   }

@@ -3,12 +3,12 @@
  * source's place and fingerprint and of the settings. The manifest's modification time is that of the last use.
  */
 import { readdir, rm, stat, utimes } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { cacheFolder } from '../../cache-folder.js';
 import { ConfigError, OutputError } from '../../errors.js';
 import { FileLock, LockHeld } from '../../file-lock.js';
-import { ensureFolder, fileErrorReason, removeTemporary } from '../../files.js';
+import { ensureFolder, fileErrorReason, isTemporary, removeTemporary } from '../../files.js';
 import type { ImageFormat } from '../decode.js';
 import type { ImageSource } from '../source.js';
 import { keyOf, manifestPath, readManifest } from './manifest.js';
@@ -18,10 +18,13 @@ import type { PreparedSet } from './prepared-set.js';
 
 /** Milliseconds between two looks at a lock that another process has. */
 const RETRY = 300;
+/** Milliseconds after which a temporary file is no living process's: one is written to all the time, and then renamed. */
+const LEFT_ALONE = 600_000;
 const DEFAULT_LIMIT = 20e9;
 const UNITS: Record<string, number> = { '': 1, k: 1e3, m: 1e6, g: 1e9, t: 1e12 };
 
 const folderOf = (root: string): string => join(root, 'prepared');
+const featuresFolder = (root: string): string => join(root, 'features');
 
 export interface CacheControl extends PrepareControl {
   /** Called once when another process is preparing the same set. */
@@ -31,7 +34,7 @@ export interface CacheControl extends PrepareControl {
 /**
  * The set that a source becomes, from the cache if it is there and whole; else it is prepared into the cache first.
  * Several processes that want the same set at once make it once. Afterwards the least recently used sets beyond the
- * cache's size are removed; a process that still reads one of them is not disturbed.
+ * cache's size are removed; a process that has one of them open is not disturbed.
  *
  * Throws as prepare() does; OutputError also says what to do about a cache that cannot be written to.
  */
@@ -126,7 +129,7 @@ export interface CacheContent {
 export async function cacheContent(): Promise<CacheContent> {
   const folder = cacheFolder();
   const sets = await setsIn(folderOf(folder));
-  const features = await filesIn(join(folder, 'features'));
+  const features = await featuresIn(folder);
   return {
     folder,
     limit: cacheLimit(process.env),
@@ -142,16 +145,21 @@ export async function cacheContent(): Promise<CacheContent> {
  */
 export async function clearCache(): Promise<number> {
   const folder = cacheFolder();
-  const features = await filesIn(join(folder, 'features'));
+  const features = await featuresIn(folder);
   let freed = 0;
   for (const set of await setsIn(folderOf(folder))) freed += await remove(set);
   for (const { path, bytes } of features) {
     await attempt(path, () => rm(path, { force: true }));
     freed += bytes;
   }
-  await removeTemporary(folderOf(folder));
+  for (const written of [folderOf(folder), featuresFolder(folder)])
+    await removeTemporary(written, LEFT_ALONE);
   return freed;
 }
+
+/** Without those that are being written. */
+const featuresIn = async (root: string) =>
+  (await filesIn(featuresFolder(root))).filter(({ path }) => !isTemporary(basename(path)));
 
 async function removeBeyond(folder: string, limit: number, used: string): Promise<void> {
   const sets = await setsIn(folder);

@@ -80,7 +80,7 @@ export class PartialFile {
             file.labels.push(labels?.[i] ?? undefined);
             file.names.push(names?.[i] ?? undefined);
           }
-          file.skipped.push(...skipped);
+          append(file.skipped, skipped);
           file.next = next;
           file.rows = rows;
         }
@@ -96,9 +96,9 @@ export class PartialFile {
   async add({ next, pixels, labels, names, skipped }: Rows): Promise<void> {
     this.next = next;
     this.rows += labels.length;
-    this.labels.push(...labels);
-    this.names.push(...names);
-    this.skipped.push(...skipped);
+    append(this.labels, labels);
+    append(this.names, names);
+    append(this.skipped, skipped);
     if (pixels.length > 0) this.waiting.push(pixels);
     this.waitingBytes += pixels.length;
     if (this.waitingBytes >= WRITE_BYTES) await this.flush();
@@ -168,6 +168,11 @@ const journalOf = (out: string): string => `${out}.journal`;
 export async function removePartial(out: string): Promise<void> {
   await rm(partialOf(out), { force: true });
   await rm(journalOf(out), { force: true });
+}
+
+/** Not push(...more): each would be an argument on the stack, which some hundred thousand overflow. */
+function append<T>(list: T[], more: readonly T[]): void {
+  for (const item of more) list.push(item);
 }
 
 async function writeAll(handle: FileHandle, chunks: Uint8Array[], position: number): Promise<void> {

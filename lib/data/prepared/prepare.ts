@@ -6,12 +6,21 @@ import { DataError, OutputError, SanError } from '../../errors.js';
 import { FileLock, LockHeld } from '../../file-lock.js';
 import { ensureFolder } from '../../files.js';
 import { requireObject } from '../../options.js';
+import { refuseOverInput } from '../../output-place.js';
 import { byPath, type Skipped } from '../folder.js';
 import { NPY_HEADER_BYTES } from '../npy.js';
 import { type Label, rowsOf } from '../rows.js';
 import type { ImageSource } from '../source.js';
 import { openSource } from '../sources/open.js';
-import { hashPixels, keyOf, type Manifest, readManifest, type Shape, writeManifest } from './manifest.js';
+import {
+  hashPixels,
+  keyOf,
+  type Manifest,
+  manifestPath,
+  readManifest,
+  type Shape,
+  writeManifest,
+} from './manifest.js';
 import { PartialFile, removePartial } from './partial-file.js';
 import { type PreparedSet, setOf, verifiedManifest } from './prepared-set.js';
 
@@ -21,7 +30,7 @@ export interface PrepareOptions
   source: string;
   /** The .npy file to write; a manifest of the same name that ends in .json comes beside it. */
   out: string;
-  /** Replace a file that is there, whatever it is. */
+  /** Replace `out` and the .json file beside it where they are there, whatever they are. */
   force?: boolean | undefined;
 }
 
@@ -58,6 +67,7 @@ export async function prepare(options: PrepareOptions, control: PrepareControl =
   const { source: path, out, force = false, ...keys } = options;
   const format = resolveImageFormat(keys);
   requirePaths(options);
+  await refuseOverInput(out, path, 'out');
   const source = await openSource(path, { signal: control.signal, maxPixels: format.maxPixels });
   await ensureFolder(dirname(out));
   const lock = await FileLock.take(`${out}.lock`).catch((error: unknown) => {
@@ -69,16 +79,24 @@ export async function prepare(options: PrepareOptions, control: PrepareControl =
     const key = await keyOf(source, format);
     const there = force ? undefined : await finished(out, key, control.signal);
     if (there) return { ...there, written: false };
-    if (!force && (await exists(out))) {
-      throw new OutputError(
-        `${out} is there already, and is not what this would make of ${path}; add --force (in the API force: true) to replace it, or choose another name`,
-        { path: out, field: 'out' },
-      );
-    }
+    if (!force) await refuseReplacing(out, path);
     return { ...(await write(source, format, { out, key }, control)), written: true };
   } finally {
     await lock.release();
   }
+}
+
+/** Throws OutputError where the set's files would replace others: `out`, or a .json file that is no manifest. */
+async function refuseReplacing(out: string, source: string): Promise<void> {
+  const manifest = manifestPath(out);
+  const foreign = (await exists(manifest)) && (await readManifest(out)) === undefined;
+  const [first, ...more] = [...((await exists(out)) ? [out] : []), ...(foreign ? [manifest] : [])];
+  if (first === undefined) return;
+  const [are, them] = more.length > 0 ? ['are', 'them'] : ['is', 'it'];
+  throw new OutputError(
+    `${[first, ...more].join(' and ')} ${are} there already, and ${are} not what this would make of ${source}; add --force (in the API force: true) to replace ${them}, or choose another name`,
+    { path: first, field: 'out' },
+  );
 }
 
 /** The set at `out`, if it is whole and of this key. */

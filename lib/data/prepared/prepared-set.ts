@@ -81,41 +81,69 @@ export async function spreadRows(set: PreparedSet, count: number): Promise<Image
   );
 }
 
+/** What of a set its images are read by. */
+type Rows = Pick<PreparedSet, 'path' | 'shape' | 'offset'>;
+
 /** The images of these indices. Throws DataError when the file cannot be read. */
-export async function readRows(
-  { path, shape, offset }: Pick<PreparedSet, 'path' | 'shape' | 'offset'>,
-  indices: readonly number[],
-): Promise<ImageBatch> {
-  const [, ...image] = shape;
-  const size = bytesOf(image);
-  const data = new Uint8Array(indices.length * size);
-  const read = async (handle: FileHandle) => {
-    for (let i = 0; i < indices.length; ) {
-      // Neighbours in one go.
-      let run = 1;
-      while (indices[i + run] === (indices[i] as number) + run) run++;
-      const length = Math.min(run * size, 2 ** 30);
-      const position = offset + (indices[i] as number) * size;
-      for (let done = 0; done < run * size; ) {
-        const { bytesRead } = await handle.read(
-          data,
-          i * size + done,
-          Math.min(length, run * size - done),
-          position + done,
-        );
-        if (bytesRead === 0) throw new Error('it has become shorter');
-        done += bytesRead;
-      }
-      i += run;
-    }
-  };
+export async function readRows(set: Rows, indices: readonly number[]): Promise<ImageBatch> {
+  const reader = await RowReader.open(set);
   try {
-    const handle = await open(path, 'r');
-    try {
-      await read(handle);
-    } finally {
-      await handle.close();
+    return await reader.read(indices);
+  } finally {
+    await reader.close();
+  }
+}
+
+/** A set that is held open until close(): it can be read to the end, even when the cache has removed it meanwhile. */
+export class RowReader {
+  private readonly set: Rows;
+  private readonly handle: FileHandle;
+
+  private constructor(set: Rows, handle: FileHandle) {
+    this.set = set;
+    this.handle = handle;
+  }
+
+  /** Throws DataError when the file cannot be read. */
+  static async open(set: Rows): Promise<RowReader> {
+    return new RowReader(set, await readable(set.path, () => open(set.path, 'r')));
+  }
+
+  /** The images of these indices. Throws DataError when the file cannot be read. */
+  async read(indices: readonly number[]): Promise<ImageBatch> {
+    const [, ...image] = this.set.shape;
+    const size = bytesOf(image);
+    const data = new Uint8Array(indices.length * size);
+    await readable(this.set.path, async () => {
+      for (let i = 0; i < indices.length; ) {
+        // Neighbours in one go.
+        let run = 1;
+        while (indices[i + run] === (indices[i] as number) + run) run++;
+        const position = this.set.offset + (indices[i] as number) * size;
+        await this.fill(data.subarray(i * size, (i + run) * size), position);
+        i += run;
+      }
+    });
+    return { data, shape: [indices.length, ...image] };
+  }
+
+  async close(): Promise<void> {
+    await this.handle.close();
+  }
+
+  private async fill(target: Uint8Array, position: number): Promise<void> {
+    for (let done = 0; done < target.length; ) {
+      const length = Math.min(target.length - done, 2 ** 30);
+      const { bytesRead } = await this.handle.read(target, done, length, position + done);
+      if (bytesRead === 0) throw new Error('it has become shorter');
+      done += bytesRead;
     }
+  }
+}
+
+async function readable<T>(path: string, operation: () => Promise<T>): Promise<T> {
+  try {
+    return await operation();
   } catch (error) {
     throw new DataError(
       'ERR_SAN_DATA_FORMAT',
@@ -124,5 +152,4 @@ export async function readRows(
       { cause: error },
     );
   }
-  return { data, shape: [indices.length, ...image] };
 }

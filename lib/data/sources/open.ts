@@ -3,7 +3,7 @@ import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DataError } from '../../errors.js';
 import { fileErrorReason } from '../../files.js';
-import { findImages } from '../folder.js';
+import { findImages, isOfContainers } from '../folder.js';
 import type { ImageSource } from '../source.js';
 import { cifarNameFiles, openCifar } from './cifar.js';
 import { asDataError, explained, Fault } from './fault.js';
@@ -69,10 +69,8 @@ function notFound(path: string, error: unknown): never {
 /** A folder that has no image files of its own may hold files that hold images, all of one kind. */
 async function openFolder(path: string, options: FileOptions): Promise<ImageSource> {
   const listing = await findImages(path, options.signal);
-  const { images, containers, skipped } = listing;
-  if (images.length > 0 || containers.every(({ format }) => format.container === 'IDX labels')) {
-    return folderSource(path, listing);
-  }
+  if (!isOfContainers(listing)) return folderSource(path, listing);
+  const { containers, skipped } = listing;
   const files = containers.map((file) => ({
     name: file.path,
     path: join(path, file.path),

@@ -96,8 +96,14 @@ export class FileSink implements Sink {
   async finish(): Promise<void> {
     await this.commit();
     const end = this.bytes;
-    for await (const chunk of this.container.tail(this.set, this.file, end)) await this.append(chunk);
-    await attempt(this.path, () => this.file.sync());
+    try {
+      for await (const chunk of this.container.tail(this.set, this.file, end)) await this.append(chunk);
+      await attempt(this.path, () => this.file.sync());
+    } catch (error) {
+      // What comes after the images is written anew; suspend() must not note it as a part of them.
+      this.bytes = end;
+      throw error;
+    }
     await this.file.close();
     const folder = partialFolder(this.path);
     // The manifest first: the file in its place with its manifest beside it is what finished means.

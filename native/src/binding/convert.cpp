@@ -17,6 +17,7 @@ const std::vector<std::pair<const char*, at::ScalarType>> kDtypes = {{"float32",
                                                                      {"float64", at::kDouble}};
 
 struct Elements {
+  /// Of numbers, not of bytes.
   size_t count;
   const void* data;
   Napi::Value buffer;
@@ -51,9 +52,9 @@ at::Tensor copy_data(Options& options, std::vector<int64_t> shape, at::ScalarTyp
   const Elements found = elements_of(value);
   if (!found.buffer.IsArrayBuffer())
     options.fail("data", "is over a SharedArrayBuffer, which others may write to; copy it with slice()");
-  if (static_cast<int64_t>(found.count) * element != bytes)
-    options.fail("data", "has " + std::to_string(static_cast<int64_t>(found.count) * element) +
-                             " bytes; its shape needs " + std::to_string(bytes));
+  const auto has = static_cast<int64_t>(found.count * (type == napi_float32_array ? sizeof(float) : 1));
+  if (has != bytes)
+    options.fail("data", "has " + std::to_string(has) + " bytes; its shape needs " + std::to_string(bytes));
   at::Tensor tensor = at::empty(shape, dtype);
   if (bytes > 0) std::memcpy(tensor.mutable_data_ptr(), found.data, static_cast<size_t>(bytes));
   return tensor;

@@ -164,6 +164,8 @@ describe('readConfigFile', () => {
     ['just text', 'must be a map'],
     ['steps: [1, 2', 'is not YAML or JSON'],
     ['steps: 1\nsteps: 2\n', 'is not YAML or JSON'],
+    [aliases(), 'cannot be understood: Excessive alias count'],
+    ['steps: *none\n', 'cannot be understood: Unresolved alias'],
   ])('refuses %j', async (text, message) => {
     const path = join(await temporaryFolder(), 'bad.yaml');
     await writeFile(path, text);
@@ -179,6 +181,12 @@ describe('readConfigFile', () => {
     );
   });
 });
+
+/** Nine levels of lists of the level before, ten times: a billion values. */
+function aliases(): string {
+  const levels = Array.from({ length: 9 }, (_, i) => `a${i + 1}: &a${i + 1} [${Array(10).fill(`*a${i}`)}]`);
+  return ['a0: &a0 [1]', ...levels].join('\n');
+}
 
 function thrownBy(action: () => unknown): Error {
   try {

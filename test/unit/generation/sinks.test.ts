@@ -1,59 +1,22 @@
-import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { mkdir, open, readdir, readFile, rename, rm, stat, truncate, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rename, rm, stat, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { PassThrough, Writable } from 'node:stream';
+import { PassThrough } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import sharp from 'sharp';
 import { extract } from 'tar-stream';
-import { beforeEach, describe, expect, it, vi } from 'vitest';
+import { beforeEach, describe, expect, it } from 'vitest';
 import { fromBuffer } from 'yauzl';
-import { drawInto, type GenerateControl } from '../../../lib/generation/generate-to.js';
-import { openSink } from '../../../lib/generation/sinks/open.js';
+import type { GenerateControl } from '../../../lib/generation/generate-to.js';
 import { type ImageSet, imageName } from '../../../lib/generation/sinks/sink.js';
 import { temporaryFolder } from '../support/temporary.js';
-import { drawer, pixels } from './support.js';
-
-const SIZE = 5;
-const set: ImageSet = {
-  seed: 2,
-  startIndex: 4,
-  count: 50,
-  truncation: null,
-  checkpoint: 'c'.repeat(64),
-  step: 9,
-  precision: 'fp32',
-  imageSize: SIZE,
-  imageChannels: 3,
-};
-const ITEM = SIZE * SIZE * 3;
-const wanted = Buffer.concat(Array.from({ length: set.count }, (_, i) => pixels(2, 4 + i, ITEM)));
+import { digests, draw, SIZE, set, wanted } from './sinks-support.js';
+import { pixels } from './support.js';
 
 let folder = '';
 beforeEach(async () => {
   folder = await temporaryFolder();
 });
-
-interface Run {
-  changes?: Partial<ImageSet>;
-  control?: GenerateControl;
-  onDraw?: Parameters<typeof drawer>[2];
-}
-
-function draw(target: string | Writable, { changes = {}, control = {}, onDraw }: Run = {}) {
-  const whole = { ...set, ...changes };
-  const network = drawer(whole.imageSize, whole.imageChannels, onDraw);
-  const { seed, truncation } = whole;
-  const options = { seed, truncation: truncation ?? undefined, batchSize: 8 };
-  const done = drawInto(
-    (onCheck) => openSink(target, whole, { onCheck, signal: control.signal }),
-    network.drawer,
-    whole,
-    options,
-    control,
-  );
-  return { done, asked: network.asked };
-}
 
 /** A run that ends in an error while image `index` is drawn. */
 async function broken(target: string, index: number): Promise<void> {
@@ -62,16 +25,6 @@ async function broken(target: string, index: number): Promise<void> {
     if (startIndex >= index) throw fault;
   };
   await expect(draw(target, { onDraw }).done).rejects.toBe(fault);
-}
-
-/** All files below a path with their digests. */
-async function digests(path: string): Promise<Record<string, string>> {
-  const names = (await stat(path)).isDirectory() ? await readdir(path) : [''];
-  const entries = names.map(async (name) => {
-    const file = await readFile(name === '' ? path : join(path, name));
-    return [name, createHash('sha256').update(file).digest('hex')] as const;
-  });
-  return Object.fromEntries(await Promise.all(entries));
 }
 
 const decode = async (files: readonly Buffer[]) =>
@@ -407,60 +360,3 @@ describe('a file', () => {
 function endOfFiles(zip: Buffer): number {
   return zip.length >= 22 ? zip.readUInt32LE(zip.length - 6) : 0;
 }
-
-describe('faults', () => {
-  it('a name of another format is refused', async () => {
-    for (const name of ['a.png', 'a.tar.gz', 'a.NPZ']) {
-      expect(() => openSink(join(folder, name), set, {})).toThrowError(
-        /name a folder for PNG files, or a \.tar/,
-      );
-    }
-  });
-
-  it('a reader that has gone', async () => {
-    const gone = Object.assign(new Error('write EPIPE'), { code: 'EPIPE' });
-    const stream = new Writable({ write: (_chunk, _encoding, done) => done(gone) });
-    const outcome = draw(stream).done;
-    await expect(outcome).rejects.toMatchObject({
-      code: 'ERR_SAN_OUTPUT',
-      message: 'cannot write to the stream: the reader has gone',
-    });
-  });
-
-  it('a reader that hangs up without an error', async () => {
-    const stream = new Writable({ write: () => setImmediate(() => stream.destroy()) });
-    await expect(draw(stream).done).rejects.toMatchObject({
-      code: 'ERR_SAN_OUTPUT',
-      message: 'cannot write to the stream: it was closed before all was written',
-    });
-    expect(stream.listenerCount('close')).toBe(0);
-  });
-
-  it('a reader that no longer reads: an abort ends the wait', async () => {
-    const stop = new AbortController();
-    const stream = new Writable({ write: () => setImmediate(() => stop.abort(new Error('enough'))) });
-    await expect(draw(stream, { control: { signal: stop.signal } }).done).rejects.toThrow('enough');
-  });
-
-  it('a full disk: says so, keeps what is there, and goes on once there is room', async () => {
-    const path = join(folder, 'drawn.npy');
-    const probe = await open(join(folder, 'probe'), 'w');
-    const prototype = Object.getPrototypeOf(probe) as typeof probe;
-    await probe.close();
-    const original = prototype.write;
-    const full = vi.spyOn(prototype, 'write').mockImplementation(async function (
-      this: never,
-      ...args: unknown[]
-    ) {
-      if (Number(args[3]) > 1000) throw Object.assign(new Error('ENOSPC'), { code: 'ENOSPC' });
-      return (original as (...all: unknown[]) => never).apply(this, args);
-    } as never);
-    await expect(draw(path).done).rejects.toMatchObject({
-      code: 'ERR_SAN_OUTPUT',
-      message: `cannot write ${path}: no space is left on the device; what is there stays: the same call draws the rest`,
-    });
-    full.mockRestore();
-    expect(await draw(path).done).toMatchObject({ kept: 16, drawn: 34 });
-    expect((await readFile(path)).subarray(128).equals(wanted)).toBe(true);
-  });
-});

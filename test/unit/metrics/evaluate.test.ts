@@ -104,6 +104,18 @@ describe('evaluate()', () => {
     });
   });
 
+  it('does not ask for the metrics by which the run was stopped and its best checkpoint was kept', async () => {
+    const { checkpoint, data } = await prepared({
+      metricEvery: 10,
+      metrics: ['swd', 'diversity', 'sharpness'],
+      keepBest: 'swd',
+      plateau: 'diversity',
+      targets: ['sharpness>0.5'],
+    });
+    const { metrics } = await evaluate({ checkpoint, data, metrics: ['latentMean'] });
+    expect(metrics).toEqual({ latentMean: 0.1 });
+  });
+
   it.each<[object, string, RegExp]>([
     [{ metrics: ['swdd'] }, 'CONFIG', /^metrics = "swdd": there is no such metric, .*; did you mean swd\?$/],
     [{ metrics: ['latentmean'] }, 'CONFIG', /; did you mean latentMean\?$/],

@@ -3,19 +3,16 @@ import { mkdir, readdir, readFile, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import sharp from 'sharp';
 import { beforeEach, describe, expect, it, vi } from 'vitest';
-import { saveCheckpoint } from '../../../lib/checkpoint/checkpoint.js';
-import { resolveConfig } from '../../../lib/config/resolve.js';
-import { modelOptions } from '../../../lib/config/schema.js';
 import { San } from '../../../lib/generation/san.js';
-import type { Addon } from '../../../lib/native.js';
+import type { Addon, ImageBatch } from '../../../lib/native.js';
 import { interpolateImages } from '../../../lib/reverser/interpolate.js';
 import { findNeighbors } from '../../../lib/reverser/neighbors.js';
 import { reconstructImages } from '../../../lib/reverser/reconstruct.js';
 import { reverseImages } from '../../../lib/reverser/reverse.js';
 import { scoreImages } from '../../../lib/reverser/score.js';
+import { tarOf } from '../data/sources/support.js';
 import { cli } from '../support/cli.js';
-import { fakeAddon, fakeTensors, progress } from '../support/fake-addon.js';
-import { temporaryFolder } from '../support/temporary.js';
+import { grey, mirrorAddon, recordData, runAndPhotos } from './support.js';
 
 const native = vi.hoisted(() => ({ addon: undefined as Addon | undefined }));
 vi.mock('../../../lib/native.js', async (original) => ({
@@ -23,52 +20,12 @@ vi.mock('../../../lib/native.js', async (original) => ({
   loadAddon: () => native.addon,
 }));
 
-/** Latents whose first number is the grey level of the image's first pixel, and images of that level. */
-function mirrorAddon(): Addon {
-  const { addon } = fakeAddon();
-  return {
-    ...addon,
-    createNetwork: async (options) => {
-      const network = await addon.createNetwork(options);
-      return {
-        ...network,
-        reverse: async ({ images: { data, shape } }) => {
-          const latents = new Float32Array(shape[0] * 64);
-          const size = data.length / shape[0];
-          for (let i = 0; i < shape[0]; i++) latents[i * 64] = data[i * size] as number;
-          return { data: latents, shape: [shape[0], 64, 1, 1] };
-        },
-        decode: async ({ latents: { data, shape } }) => {
-          const images = new Uint8Array(shape[0] * 64);
-          for (let i = 0; i < shape[0]; i++) images.fill(data[i * 64] as number, i * 64, (i + 1) * 64);
-          return { data: images, shape: [shape[0], 8, 8, 1] };
-        },
-      };
-    },
-  };
-}
-
 let folder = '';
 let run = '';
 let photos = '';
 beforeEach(async () => {
   native.addon = mirrorAddon();
-  folder = await temporaryFolder();
-  run = join(folder, 'run');
-  photos = join(folder, 'photos');
-  await mkdir(join(run, 'checkpoints'), { recursive: true });
-  await mkdir(photos);
-  const values = { imageSize: 8, baseWidth: 2, maxWidth: 4, imageChannels: 1 } as const;
-  const config = resolveConfig([{ source: '', values }]);
-  const tensors = fakeTensors(modelOptions(config));
-  const path = join(run, 'checkpoints', 'step-000005.safetensors');
-  await saveCheckpoint(path, { config, step: 5, images: 10, ...progress, tensors });
-  for (const [i, level] of [10, 60, 110, 160, 210].entries()) {
-    const background = { r: level, g: level, b: level };
-    const image = sharp({ create: { width: 8, height: 8, channels: 3, background } }).toColourspace('b-w');
-    await image.png().toFile(join(photos, `${i}, "${level}".png`));
-  }
-  await writeFile(join(photos, 'notes.txt'), 'text');
+  ({ folder, run, photos } = await runAndPhotos());
 });
 
 const out = (name: string) => join(folder, name);
@@ -167,8 +124,7 @@ describe('interpolate', () => {
 
 describe('score', () => {
   it('writes a table, against the training images that the run names', async () => {
-    const sessions = [{ data: { path: photos } }];
-    await writeFile(join(run, 'environment.json'), JSON.stringify({ sessions }));
+    await recordData(run, photos);
     const { status, out: text } = await cli('score', run, photos, '--out', out('s.csv'), '--json');
     expect(status).toBe(0);
     expect(JSON.parse(text)).toMatchObject({ count: 5, median: 0, reference: { data: photos, count: 5 } });
@@ -178,13 +134,25 @@ describe('score', () => {
     expect(lines).toHaveLength(6);
   });
 
+  it('opens the training images that the run names by a pattern', async () => {
+    for (const level of [10, 60]) {
+      const shard = await tarOf([{ name: `${level}.png`, content: await grey(level) }]);
+      await writeFile(out(`shard-${level}.tar`), shard);
+    }
+    const path = out('shard-{10,60}.tar');
+    await recordData(run, path);
+    const { status, out: text } = await cli('score', run, photos, '--out', out('s.csv'), '--json');
+    expect(status).toBe(0);
+    expect(JSON.parse(text)).toMatchObject({ count: 5, reference: { data: path, count: 2 } });
+  });
+
   it.each([
     [undefined, 'does not say what it was trained on'],
     ['/nothing/here', 'the training images are no longer at /nothing/here'],
+    ['/nothing/here-{0..9}.tar', 'the training images are no longer at /nothing/here-{0..9}.tar'],
+    ['/nothing/*.tar', 'the training images are no longer at /nothing/*.tar'],
   ])('asks for a reference where there is none', async (path, reason) => {
-    if (path) {
-      await writeFile(join(run, 'environment.json'), JSON.stringify({ sessions: [{ data: { path } }] }));
-    }
+    if (path) await recordData(run, path);
     const { status, err } = await cli('score', run, photos, '--out', out('s.csv'));
     expect([status, err]).toEqual([1, expect.stringContaining(reason)]);
     expect(err).toContain('--reference');
@@ -216,6 +184,21 @@ describe('neighbors', () => {
     expect(real.pixelDistance.median).toBeCloseTo(50 / 127.5, 9);
     const { width } = await sharp(out('n.png')).metadata();
     expect(width).toBe((3 * 9 + 1) * 8);
+  });
+
+  it('tells images apart that have the same name', async () => {
+    const archive = out('twins.tar');
+    const levels = [10, 200, 60];
+    const files = levels.map(async (level) => ({ name: 'twin.png', content: await grey(level) }));
+    await writeFile(archive, await tarOf(await Promise.all(files)));
+    await using san = await San.load(run);
+    const samples: ImageBatch = { data: new Uint8Array(64).fill(10), shape: [1, 8, 8, 1] };
+    const found = await san.neighbors(samples, { data: archive, neighbors: 3 });
+    const distances = found.samples[0]?.neighbors.map(({ index, pixelDistance }) => [index, pixelDistance]);
+    const near = (levels: number) => expect.closeTo(levels / 127.5, 9);
+    expect(distances).toEqual([0, 2, 1].map((index) => [index, near((levels[index] as number) - 10)]));
+    expect([0, 1, 2].map((k) => found.images.data[k * 64])).toEqual([10, 60, 200]);
+    expect(found.real.pixelDistance).toMatchObject({ smallest: near(50), median: near(50) });
   });
 
   it('works on a single real image', async () => {

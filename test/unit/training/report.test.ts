@@ -208,6 +208,17 @@ describe('environment.json', () => {
       expect(await recordSession(path, session)).toEqual([session]);
     }
   });
+
+  it('leaves out what is no whole session, and keeps what a later version tells besides', async () => {
+    const path = join(await temporaryFolder(), 'environment.json');
+    const later = { ...session, later: 1, cpu: { ...session.cpu, caches: [1] } };
+    const { node: _, ...cut } = session;
+    const spoiled = [{}, null, 'x', cut, { ...session, data: { path: 'photos' } }];
+    await writeFile(path, JSON.stringify({ sessions: [...spoiled, later] }));
+    expect(await readSessions(path)).toEqual([later]);
+    expect(await recordSession(path, session)).toEqual([later, session]);
+    expect(await readSessions(path)).toEqual([later, session]);
+  });
 });
 
 describe('Chromium', () => {

@@ -108,6 +108,51 @@ describe('a resumed run', () => {
     await ticksOf({ resume: true });
   });
 
+  it('is refused with a setting that it was begun without, and without one that it was begun with', async () => {
+    const refusal = (message: string) => ({
+      code: 'ERR_SAN_CONFIG',
+      message: `${message}, which cannot change in a run; leave it as it was, or begin a new run`,
+      details: expect.objectContaining({ field: 'emaHalfLife' }),
+    });
+    const given = { emaHalfLife: 100, resume: true };
+    const without = refusal(`emaHalfLife = 100: the run in ${options.out} has no emaHalfLife`);
+    await brokenOffAt(3);
+    expect(await checkpoints()).toEqual([]);
+    await expect(ticksOf(given)).rejects.toMatchObject(without);
+    await rm(options.out, { recursive: true });
+    await brokenOffAt(8);
+    await expect(ticksOf(given)).rejects.toMatchObject(without);
+    const config = join(options.out, 'config.json');
+    const begun = JSON.parse(await readFile(config, 'utf8'));
+    await writeFile(config, JSON.stringify({ ...begun, emaHalfLife: 100 }));
+    const newest = join(options.out, 'checkpoints/step-000007.safetensors');
+    await expect(ticksOf({ resume: true })).rejects.toMatchObject(
+      refusal(`emaHalfLife = 100: ${newest} was made with no emaHalfLife`),
+    );
+    await rm(options.out, { recursive: true });
+    options = { ...options, emaHalfLife: 100 };
+    await brokenOffAt(8);
+    await writeFile(config, JSON.stringify(begun));
+    const { emaHalfLife: _, ...others } = options;
+    options = others;
+    await expect(ticksOf({ resume: true })).rejects.toMatchObject(
+      refusal(`no emaHalfLife: ${newest} was made with emaHalfLife = 100`),
+    );
+  });
+
+  it.each([3, 8])('of a version that lacked a setting has its default, after step %i', async (step) => {
+    await brokenOffAt(step);
+    const config = join(options.out, 'config.json');
+    const { checkerboardFree: _, accumulate: _passes, ...begun } = JSON.parse(await readFile(config, 'utf8'));
+    await writeFile(config, JSON.stringify(begun));
+    await expect(ticksOf({ checkerboardFree: true, resume: true })).rejects.toThrow(
+      `checkerboardFree = true: the run in ${options.out} has checkerboardFree = false, which cannot change`,
+    );
+    await expect(ticksOf({ lamda: 0.5, resume: true } as object)).rejects.toThrow('did you mean lambda?');
+    const ticks = await ticksOf({ checkerboardFree: false, resume: true });
+    expect(ticks.at(-1)).toMatchObject({ stopped: 'finished', step: 30 });
+  });
+
   it('is refused without its config.json, and can then be begun from', async () => {
     await brokenOffAt(8);
     await rm(join(options.out, 'config.json'));

@@ -1,7 +1,9 @@
-import { mkdir, readdir, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import sharp from 'sharp';
 import { beforeEach, describe, expect, it, vi } from 'vitest';
+import { prepare } from '../../../lib/data/prepared/prepare.js';
+import { readSessions } from '../../../lib/training/environment.js';
 import { type TrainOptions, train } from '../../../lib/training/train.js';
 import { fakeAddon } from '../support/fake-addon.js';
 import { native } from '../support/mocked-native.js';
@@ -82,6 +84,25 @@ describe('train', () => {
       dataset: { path: expect.stringMatching(/\.npy$/) },
     });
     expect(fake.trainerOptions[0]).not.toHaveProperty('threads');
+  });
+
+  it('records where its images are for those who look from elsewhere', async () => {
+    const options = await setUp();
+    const dataPath = async () =>
+      (await readSessions(join(options.out, 'environment.json'))).at(-1)?.data.path;
+    const before = process.cwd();
+    process.chdir(options.folder);
+    try {
+      await ticksOf({ ...options, data: 'data' });
+      expect(await dataPath()).toBe(options.data);
+      await rm(options.out, { recursive: true });
+      // Made of a folder that may go: the file is what was given.
+      await prepare({ source: 'data', out: 'set.npy', imageSize: 16 });
+      await ticksOf({ ...options, data: 'set.npy' });
+      expect(await dataPath()).toBe(join(options.folder, 'set.npy'));
+    } finally {
+      process.chdir(before);
+    }
   });
 
   it('disposes of the trainer when the loop is left early', async () => {

@@ -1,4 +1,4 @@
-import { readdir, readFile, utimes, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, utimes, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { type ImageFormat, openData } from '../../../../lib/data/dataset.js';
@@ -118,6 +118,20 @@ describe('the cache of prepared images', () => {
     expect(await readdir(join(folder, 'prepared'))).toEqual([]);
   });
 
+  it('is cleared of temporary files that nobody has written to for long', async () => {
+    const names = ['.san-0-a.tmp', '.san-1-b.tmp'];
+    for (const below of ['prepared', 'features']) {
+      await mkdir(join(folder, below), { recursive: true });
+      for (const name of names) await writeFile(join(folder, below, name), 'half');
+      const hourAgo = new Date(Date.now() - 3_600_000);
+      await utimes(join(folder, below, '.san-0-a.tmp'), hourAgo, hourAgo);
+    }
+    expect(await cacheContent()).toMatchObject({ sets: [], features: { files: 0 } });
+    expect(await clearCache()).toBe(0);
+    for (const below of ['prepared', 'features'])
+      expect(await readdir(join(folder, below))).toEqual(['.san-1-b.tmp']);
+  });
+
   it('has a size in words', () => {
     const limit = (text?: string) => cacheLimit({ SAN_NATIVE_CACHE_SIZE: text });
     expect([
@@ -180,11 +194,13 @@ describe('a file of the right shape', () => {
     const root = await folderOf({ 'x/a': 1, 'y/b': 2, c: 'x' });
     const out = join(await temporaryFolder(), 'set.npy');
     const { written: _, ...prepared } = await prepare({ source: root, out, imageSize: 4, imageChannels: 1 });
-    expect(await open(out)).toEqual({ set: prepared, prepared: false });
+    // The source is what was given, however the file was made once.
+    const source = { kind: 'npy', path: out };
+    expect(await open(out)).toEqual({ set: { ...prepared, source }, prepared: false });
     // Without it the classes and what was skipped are not known, but the pixels and their hash are.
     await writeFile(out.replace(/npy$/, 'json'), 'something else');
     const { path, shape, hash, offset } = prepared;
-    const bare = { path, shape, hash, offset, skipped: [], source: { kind: 'npy', path } };
+    const bare = { path, shape, hash, offset, skipped: [], source };
     expect(await open(out)).toEqual({ set: bare, prepared: false });
     expect(await cacheContent()).toMatchObject({ sets: [] });
     const other = await open(out, { imageSize: 8 });

@@ -7,6 +7,7 @@ import {
   readdir,
   readFile,
   rename,
+  rm,
   truncate,
   utimes,
   writeFile,
@@ -106,6 +107,36 @@ print(a.shape, a.dtype, a.flags.c_contiguous, a.offset % 64, a[:, 0, 0, 0].tolis
     await writeFile(join(options.source, 'zzz.png'), await shade(255));
     await expect(prepare(options)).rejects.toMatchObject({ code: 'ERR_SAN_OUTPUT' });
     expect((await prepare({ ...options, force: true })).shape[0]).toBe(22);
+  });
+
+  it('does not replace its own source, force or not', async () => {
+    const { out: other, ...options } = await plan();
+    const { path: set } = await prepare({ ...options, out: other });
+    await expect(prepare({ ...options, source: set, out: set, force: true })).rejects.toMatchObject({
+      code: 'ERR_SAN_OUTPUT',
+      message: expect.stringContaining('is the data'),
+    });
+  });
+
+  it("leaves a stranger's file that has the manifest's name", async () => {
+    const options = await plan();
+    const json = options.out.replace(/npy$/, 'json');
+    await writeFile(json, '{"mine": true}');
+    await expect(prepare(options)).rejects.toMatchObject({
+      code: 'ERR_SAN_OUTPUT',
+      message: `${json} is there already, and is not what this would make of ${options.source}; add --force (in the API force: true) to replace it, or choose another name`,
+      details: { path: json, field: 'out' },
+    });
+    expect(await readFile(json, 'utf8')).toBe('{"mine": true}');
+    expect(await readdir(join(options.out, '..'))).toEqual(['set.json']);
+    await writeFile(options.out, 'mine as well');
+    await expect(prepare(options)).rejects.toThrow(
+      `${options.out} and ${json} are there already, and are not`,
+    );
+    await prepare({ ...options, force: true });
+    // A manifest that has lost its file is nobody's but ours.
+    await rm(options.out);
+    expect((await prepare(options)).written).toBe(true);
   });
 
   it('finds damage, by size and by hash', async () => {
