@@ -23,6 +23,14 @@ void caching_allocator_tests() {
   expect(at::empty({999, 1000}).const_data_ptr() == data, "a slightly smaller tensor fits");
   release_cached_memory();
   expect(memory_use().cached == 0, "nothing is kept after a release");
+  {
+    const at::Tensor a = at::empty({1000});
+    keep_freed_memory(false);
+  }
+  expect(memory_use().cached == 0 && memory_use().used == before.used, "nothing is kept that is not to be");
+  keep_freed_memory(true);
+  at::empty({1000});
+  expect(memory_use().cached >= 4000, "and is again");
 
   for (int64_t bytes = 1; bytes < (1 << 20); bytes += 1 + bytes / 3) {
     const at::Tensor t = at::empty({bytes}, at::kByte);

@@ -51,10 +51,10 @@ void Engine::loop() {
   for (;;) {
     if (!changed_.wait_for(lock, kIdle, [&] { return !queue_.empty(); })) {
       lock.unlock();
-      release_cached_memory();
+      keep_freed_memory(false);
       lock.lock();
       changed_.wait(lock, [&] { return !queue_.empty(); });
-      keep_freed_memory();
+      keep_freed_memory(true);
     }
     Job job = std::move(queue_.front());
     queue_.pop_front();

@@ -164,9 +164,9 @@ void use_caching_allocator() {
   static_cast<void>(once);
 }
 
-void release_cached_memory() { CachingAllocator::instance().keep(false); }
+void release_cached_memory() { CachingAllocator::instance().release(); }
 
-void keep_freed_memory() { CachingAllocator::instance().keep(true); }
+void keep_freed_memory(bool keep) { CachingAllocator::instance().keep(keep); }
 
 MemoryUse memory_use() { return CachingAllocator::instance().use(); }
 

@@ -11,10 +11,12 @@ namespace san {
 /// SAN_NATIVE_ALLOCATOR=system in the environment leaves LibTorch's own allocator in place.
 void use_caching_allocator();
 
-/// Gives the memory of freed tensors back to the system, and from here on that of each that is freed, until
-/// keep_freed_memory().
+/// Gives the memory of freed tensors back to the system.
 void release_cached_memory();
-void keep_freed_memory();
+
+/// Whether memory of tensors that are freed from here on is kept, as at first. With false what is kept goes
+/// back to the system as well.
+void keep_freed_memory(bool keep);
 
 struct MemoryUse {
   /// Bytes that tensors hold now, and the most they held at once.
