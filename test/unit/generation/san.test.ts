@@ -55,6 +55,16 @@ describe('San', () => {
     await expect(san.generate(options as never)).rejects.toMatchObject({ code: 'ERR_SAN_OPTIONS', message });
   });
 
+  it('refuses more images than an array holds, and says where they can be had', async () => {
+    const san = await load();
+    await expect(san.generate({ count: 2 ** 40, seed: 1 })).rejects.toMatchObject({
+      code: 'ERR_SAN_OPTIONS',
+    });
+    await expect(san.generate({ count: 2 ** 40, seed: 1 })).rejects.toThrow(
+      /^count = 1099511627776: so many do not fit in one array of .* stream\(\)$/,
+    );
+  });
+
   it.each<[ImageBatch, string]>([
     [images(2, 16, 16, 3), 'images.shape must be [N, 16, 16, 1], is [2, 16, 16, 3]'],
     [images(2, 16, 16), 'images.shape must be [N, 16, 16, 1], is [2, 16, 16]'],
