@@ -159,7 +159,7 @@ export async function syncFolder(folder: string): Promise<void> {
  */
 export async function ensureFolder(path: string): Promise<void> {
   try {
-    await mkdir(path, { recursive: true });
+    await makeFolders(path);
     await access(path, constants.W_OK | constants.X_OK);
   } catch (error) {
     const { file, folder } = await nearestOnPath(path);
@@ -176,6 +176,31 @@ export async function ensureFolder(path: string): Promise<void> {
           : `${file} is a file, not a folder`;
     throw new OutputError(`cannot use ${path} as a folder: ${reason}`, { path }, { cause: error });
   }
+}
+
+/**
+ * As mkdir(path, { recursive: true }), which in Node 20 turns in a circle for ever where a parent is there but
+ * takes no folder and says ENOENT: in /proc, in a working directory that was removed, in a mount that has gone.
+ */
+export async function makeFolders(path: string): Promise<void> {
+  const missing = await makeFolder(path);
+  if (missing === undefined) return;
+  if (dirname(path) === path) throw missing;
+  await makeFolders(dirname(path));
+  const still = await makeFolder(path);
+  if (still !== undefined) throw still;
+}
+
+/** -> why not, when there is no parent */
+async function makeFolder(path: string): Promise<NodeJS.ErrnoException | undefined> {
+  try {
+    await mkdir(path);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'ENOENT') return error as NodeJS.ErrnoException;
+    if (code !== 'EEXIST' || !(await stat(path)).isDirectory()) throw error;
+  }
+  return undefined;
 }
 
 /** The nearest of `path` and its parents that is there, as a folder, or as a file in the way. */

@@ -9,7 +9,7 @@ import type { Config, ConfigInput } from '../lib/config/schema.js';
 import { ConfigError } from '../lib/errors.js';
 import { fileErrorReason } from '../lib/files.js';
 
-export const SET_NAMES = ['fashion-16', 'fashion-32', 'emoji-32', 'emoji-64'] as const;
+export const SET_NAMES = ['fashion-16', 'fashion-32', 'emoji-32', 'emoji-64', 'emoji-128'] as const;
 export type SetName = (typeof SET_NAMES)[number];
 /** Models in quality/peers. */
 export const PEER_NAMES = ['dcgan', 'wgan-gp', 'swae', 'soft-intro-vae'] as const;

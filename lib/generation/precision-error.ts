@@ -1,5 +1,5 @@
 /** What a lower precision costs. */
-import { requireObject } from '../options.js';
+import { requireObject, requireSan } from '../options.js';
 import { San } from './san.js';
 
 export interface PrecisionError {
@@ -19,6 +19,7 @@ const COMPARED = 8;
  * Throws ERR_SAN_OPTIONS, ERR_SAN_DISPOSED, and CheckpointError when the checkpoint is no longer there or whole.
  */
 export async function precisionError(san: San, options: PrecisionErrorOptions): Promise<PrecisionError> {
+  requireSan(san);
   requireObject(options, '{ seed: 1, count: 8 }');
   const { seed, startIndex = 0, count, truncation, device } = options;
   const set = { seed, startIndex, truncation, count: Math.min(count, COMPARED) };

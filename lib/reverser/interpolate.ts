@@ -8,7 +8,7 @@ import { interpolate } from '../generation/interpolate.js';
 import type { San } from '../generation/san.js';
 import { imagesFrom, type MeasureControl } from '../metrics/blocks.js';
 import type { ImageBatch, LatentBatch } from '../native.js';
-import { requireKeys, requireWhole } from '../options.js';
+import { requireKeys, requireSan, requireWhole } from '../options.js';
 import { refuseOverInput } from '../output-place.js';
 import { encodeAnimation } from './animation.js';
 import { type Endpoint, latentOf, requireEndpoint } from './ends.js';
@@ -93,6 +93,7 @@ export async function interpolateImages(
   options: InterpolateOptions,
   control: MeasureControl = {},
 ): Promise<Interpolated> {
+  requireSan(san);
   requireKeys(options, KEYS);
   const way = checkedWay(options, san.config);
   const { out, animation, pingPong, fps } = checkedFiles(options);

@@ -4,7 +4,7 @@ import { encodeGrid } from '../generation/grid.js';
 import type { San } from '../generation/san.js';
 import type { MeasureControl } from '../metrics/blocks.js';
 import type { ImageBatch } from '../native.js';
-import { requireKeys, requireWhole } from '../options.js';
+import { requireKeys, requireSan, requireWhole } from '../options.js';
 import { refuseOverInput } from '../output-place.js';
 import {
   type AmongReal,
@@ -46,6 +46,7 @@ export async function findNeighbors(
   options: NeighborsOptions,
   control: MeasureControl = {},
 ): Promise<Neighborhood> {
+  requireSan(san);
   requireKeys(options, ['data', 'out', 'count', 'seed', 'startIndex', 'neighbors']);
   const { data, out, count = 8, seed = 1, startIndex = 0, neighbors = 6 } = options;
   requireData(data, san.config);

@@ -5,7 +5,7 @@ import { encodeGrid, rowOverRow } from '../generation/grid.js';
 import type { San } from '../generation/san.js';
 import { imagesFrom, inBlocks, type MeasureControl } from '../metrics/blocks.js';
 import type { ImageBatch } from '../native.js';
-import { requireKeys, requireWhole } from '../options.js';
+import { requireKeys, requireSan, requireWhole } from '../options.js';
 import { refuseOverInput } from '../output-place.js';
 import { ImageReader } from './images.js';
 import { requirePath } from './options.js';
@@ -40,6 +40,7 @@ export async function reconstructImages(
   options: ReconstructOptions,
   control: MeasureControl = {},
 ): Promise<Reconstructed> {
+  requireSan(san);
   requireKeys(options, ['data', 'out', 'count', 'columns']);
   const { data, out, count = 32, columns = 8 } = options;
   requirePath('data', data);

@@ -3,7 +3,7 @@ import type { Skipped } from '../data/folder.js';
 import { ensureFolder, writeFileAtomic } from '../files.js';
 import type { San } from '../generation/san.js';
 import type { MeasureControl } from '../metrics/blocks.js';
-import { requireKeys } from '../options.js';
+import { requireKeys, requireSan } from '../options.js';
 import { refuseOverInput } from '../output-place.js';
 import { csv } from './csv.js';
 import { ImageReader } from './images.js';
@@ -38,6 +38,7 @@ export async function reverseImages(
   options: ReverseOptions,
   control: MeasureControl = {},
 ): Promise<Reversed> {
+  requireSan(san);
   requireKeys(options, ['data', 'out', 'names']);
   const { data, out, names } = options;
   requirePath('data', data);

@@ -7,7 +7,7 @@ import { ensureFolder, writeFileAtomic } from '../files.js';
 import type { San } from '../generation/san.js';
 import { imagesFrom, inBlocks, type MeasureControl } from '../metrics/blocks.js';
 import type { ImageBatch } from '../native.js';
-import { requireKeys } from '../options.js';
+import { requireKeys, requireSan } from '../options.js';
 import { refuseOverInput } from '../output-place.js';
 import { readSessions } from '../training/environment.js';
 import { csv } from './csv.js';
@@ -48,6 +48,7 @@ export async function scoreImages(
   options: ScoreOptions,
   control: MeasureControl = {},
 ): Promise<Scored> {
+  requireSan(san);
   requireKeys(options, ['data', 'out', 'reference']);
   const { data, out } = options;
   requirePath('data', data);
@@ -98,6 +99,7 @@ export async function scoreReference(
   options: { data: string | ImageBatch },
   control: MeasureControl = {},
 ): Promise<ScoreReference> {
+  requireSan(san);
   requireKeys(options, ['data']);
   requireData(options.data, san.config);
   await using reader = await ImageReader.open(options.data, san.config, control);

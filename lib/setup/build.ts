@@ -1,9 +1,10 @@
 import { existsSync } from 'node:fs';
-import { mkdir, readdir, rm } from 'node:fs/promises';
+import { readdir, rm } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import os from 'node:os';
 import path from 'node:path';
 import { SetupError } from '../errors.js';
+import { makeFolders } from '../files.js';
 import { addonPath, buildFolder } from '../native.js';
 import { type CudaChoice, cudaToolchain } from './cuda.js';
 import type { LibTorchFolder } from './inspect.js';
@@ -41,7 +42,7 @@ export async function buildAddon(options: BuildOptions): Promise<boolean> {
   const isCurrent = () => !force && existsSync(addonPath(root)) && readStamp(build)?.hash === hash;
   if (isCurrent()) return false;
 
-  await mkdir(build, { recursive: true }).catch((error: Error) => {
+  await makeFolders(build).catch((error: Error) => {
     throw new SetupError('ERR_SAN_BUILD', `the addon cannot be built in ${build}: ${error.message}`, {
       path: build,
     });

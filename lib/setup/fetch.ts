@@ -1,8 +1,9 @@
 import { existsSync } from 'node:fs';
-import { mkdir, mkdtemp, readdir, readFile, rename, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rename, rm } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import envPaths from 'env-paths';
+import { makeFolders } from '../files.js';
 import { inspectLibTorch, type LibTorchFolder } from './inspect.js';
 import { withLock } from './lock.js';
 import { type OnProgress, step } from './progress.js';
@@ -50,7 +51,7 @@ export async function fetchLibTorch(options: {
   if (fault) throw new FetchFault(fault);
 
   const parent = libtorchFolder(cacheFolder);
-  await mkdir(parent, { recursive: true }).catch((error: Error) => {
+  await makeFolders(parent).catch((error: Error) => {
     throw new FetchFault(`the cache folder cannot be made (${error.message}); set XDG_CACHE_HOME to another`);
   });
   const onWait = () => onProgress({ kind: 'detail', text: 'waiting for another process that is fetching' });

@@ -1,7 +1,7 @@
-import { mkdir } from 'node:fs/promises';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { lock } from 'proper-lockfile';
+import { makeFolders } from '../files.js';
 
 /** A lock whose holder has not refreshed it for this long belongs to a process that was killed. */
 const STALE_MS = 20_000;
@@ -17,7 +17,7 @@ export async function withLock<T>(
   onWait: () => void,
   work: () => Promise<T>,
 ): Promise<T> {
-  await mkdir(folder, { recursive: true });
+  await makeFolders(folder);
   const release = await acquire(path.join(folder, name), onWait);
   try {
     return await work();

@@ -145,6 +145,12 @@ describe('ensureFolder', () => {
     expect((await failure(ensureFolder(link))).message).toContain(`cannot use ${link} as a folder`);
   });
 
+  it('ends where a parent is there but takes no folder', async () => {
+    expect((await failure(ensureFolder('/proc/nope/a'))).message).toBe(
+      'cannot use /proc/nope/a as a folder: no such file or folder',
+    );
+  });
+
   it.skipIf(process.getuid?.() === 0)('refuses a folder that cannot be written to', async () => {
     const path = join(await temporaryFolder(), 'locked');
     await mkdir(path, { mode: 0o500 });
