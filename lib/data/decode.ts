@@ -1,6 +1,7 @@
 /** From the bytes of an image file to pixels of a given size. */
 import sharp, { type Sharp, type SharpOptions } from 'sharp';
 import type { ImageFormat } from '../config/schema.js';
+import { centredSquare, enlarge } from './enlarge.js';
 import { Gate } from './gate.js';
 import { gifFault } from './gif.js';
 import type { ImageKind } from './kind.js';
@@ -12,6 +13,7 @@ export type { ImageFormat };
 export class UnusableImage extends Error {}
 
 const FIT = { cover: 'cover', contain: 'contain', stretch: 'fill' } as const;
+type Size = { width: number; height: number };
 /** Seconds after which a decoder is given up: far more than the largest image takes on a slow machine. */
 const LONGEST = 300;
 /** Libvips collects the messages of all running calls together; only alone does a call know which are its own. */
@@ -88,6 +90,8 @@ function mayBeOdd(file: Uint8Array, kind: ImageKind): boolean {
 
 async function render(image: Sharp, format: ImageFormat): Promise<Uint8Array> {
   const { imageSize, imageChannels, background, crop } = format;
+  const { autoOrient } = await image.metadata();
+  if (isSmaller(autoOrient, format)) return renderLarger(image, autoOrient, format);
   const { data, info } = await image
     .autoOrient()
     // The fast way of shrinking WebP lets the colour of transparent pixels shine through at edges.
@@ -100,6 +104,48 @@ async function render(image: Sharp, format: ImageFormat): Promise<Uint8Array> {
     throw new UnusableImage(`it became ${info.width}×${info.height} pixels of ${info.channels} channels`);
   }
   return data;
+}
+
+/** Whether an image would have to be enlarged; when stretched, along one axis. */
+function isSmaller({ width, height }: Size, { imageSize, crop }: ImageFormat): boolean {
+  return (crop === 'contain' ? Math.max(width, height) : Math.min(width, height)) < imageSize;
+}
+
+/** The way of those that isSmaller() tells: laid over the background first, then enlarged. */
+async function renderLarger(image: Sharp, given: Size, format: ImageFormat): Promise<Uint8Array> {
+  const { imageSize, imageChannels, background, crop } = format;
+  let plain = image.autoOrient();
+  // Along the other axis it may have to be made smaller.
+  if (crop === 'stretch')
+    plain = plain.resize(Math.min(given.width, imageSize), Math.min(given.height, imageSize), {
+      fit: 'fill',
+      kernel: 'lanczos3',
+      fastShrinkOnLoad: false,
+    });
+  const { data, info } = await plain
+    .flatten({ background })
+    .toColourspace('srgb')
+    .raw({ depth: 'uchar' })
+    .toBuffer({ resolveWithObject: true });
+  const { width, height, channels } = info;
+  if (channels !== 3) throw new UnusableImage(`it became pixels of ${channels} channels`);
+  const whole = { data, width, height, channels } as const;
+  const part = crop === 'cover' ? centredSquare(whole) : whole;
+  const most = Math.max(width, height);
+  const size = (side: number) =>
+    crop === 'contain' ? Math.round((side * imageSize) / most) || 1 : imageSize;
+  const target = { width: size(width), height: size(height) };
+  const larger = sharp(await enlarge(part, target), { raw: { ...target, channels } });
+  const [left, top] = [
+    Math.floor((imageSize - target.width) / 2),
+    Math.floor((imageSize - target.height) / 2),
+  ];
+  const [right, bottom] = [imageSize - target.width - left, imageSize - target.height - top];
+  return larger
+    .extend({ left, right, top, bottom, background })
+    .toColourspace(imageChannels === 1 ? 'b-w' : 'srgb')
+    .raw({ depth: 'uchar' })
+    .toBuffer();
 }
 
 function requireWhole(gif: Uint8Array): void {

@@ -1,6 +1,8 @@
 /** Resizing of many small images of one size, which one by one would cost more in calls than in work. */
 import sharp from 'sharp';
+import { Turns } from '../turns.js';
 import type { ImageFormat } from './decode.js';
+import { centredSquare, enlarge } from './enlarge.js';
 
 type TargetFormat = Pick<ImageFormat, 'imageSize' | 'imageChannels'>;
 
@@ -13,7 +15,7 @@ export interface RawImages {
   channels: 1 | 3;
 }
 
-/** Reach of the Lanczos-3 kernel and, when enlarging, of libvips' bicubic one, in pixels of the smaller image. */
+/** Reach of the Lanczos-3 kernel, in target pixels. */
 const REACH = 3;
 /**
  * From this factor on libvips first averages whole blocks of rows. They would not begin anew with each image, and such
@@ -33,10 +35,11 @@ export async function resizeImages(images: RawImages, format: TargetFormat): Pro
   const { count, channels } = images;
   const { imageSize, imageChannels } = format;
   const side = Math.min(images.height, images.width);
+  if (side < imageSize) return enlargeImages(images, format);
   if (count > 1 && (side >= BOX_SHRINK * imageSize || hasTies(side, imageSize)))
     return resizeOneByOne(images, format);
   const step = side / greatestCommonDivisor(side, imageSize);
-  const reach = REACH * Math.max(1, side / imageSize) + 1;
+  const reach = (REACH * side) / imageSize + 1;
   const margin = count === 1 || side === imageSize ? 0 : step * Math.ceil(reach / step);
   const targetMargin = (margin * imageSize) / side;
   const height = count * (side + 2 * margin);
@@ -60,6 +63,24 @@ export async function resizeImages(images: RawImages, format: TargetFormat): Pro
     target.set(resized.subarray(start, start + imageBytes), i * imageBytes);
   }
   return target;
+}
+
+async function enlargeImages(images: RawImages, format: TargetFormat): Promise<Uint8Array> {
+  const { data, count, channels } = images;
+  const { imageSize, imageChannels } = format;
+  const bytes = data.length / count;
+  const size = { width: imageSize, height: imageSize };
+  const turns = new Turns();
+  const tower = new Uint8Array(count * imageSize ** 2 * channels);
+  for (let i = 0; i < count; i++) {
+    const square = centredSquare({ ...images, data: data.subarray(i * bytes, (i + 1) * bytes) });
+    tower.set(await enlarge(square, size, turns), i * imageSize ** 2 * channels);
+  }
+  if (channels === imageChannels) return tower;
+  return sharp(tower, { raw: { ...size, height: count * imageSize, channels }, limitInputPixels: false })
+    .toColourspace(imageChannels === 1 ? 'b-w' : 'srgb')
+    .raw({ depth: 'uchar' })
+    .toBuffer();
 }
 
 async function resizeOneByOne(images: RawImages, format: TargetFormat): Promise<Uint8Array> {
@@ -100,7 +121,6 @@ function stack(
  * rounding then decides, and does so otherwise further down a tall picture.
  */
 function hasTies(side: number, imageSize: number): boolean {
-  if (side <= imageSize) return false;
   // Row i lies at (i + 1/2) side / imageSize - 1/2.
   const turn = 2 * imageSize;
   for (let i = 0; i < imageSize; i++) if (((2 * i + 1) * side * 64) % turn === imageSize) return true;

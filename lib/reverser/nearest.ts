@@ -1,5 +1,5 @@
 /** Nearest neighbours among latents, by plain comparison: exact, and quick enough for a million. */
-import { Turns } from './turns.js';
+import { Turns } from '../turns.js';
 
 export interface Neighbor {
   /** Row of the references. */

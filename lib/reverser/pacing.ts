@@ -1,5 +1,5 @@
 /** Which points of a way to show, so that neighbours among them differ as evenly as they can. */
-import { Turns } from './turns.js';
+import { Turns } from '../turns.js';
 
 /** How unlike two points are, by their places in order; a distance, so that no detour is shorter than the way. */
 export type Difference = (a: number, b: number) => number;

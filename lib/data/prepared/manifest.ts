@@ -10,6 +10,8 @@ import type { ImageSource } from '../source.js';
 
 const FORMAT = 'san-native-dataset';
 const VERSION = 1;
+/** Raised when the same file becomes other pixels: with 2 small images are enlarged where they are, not half a pixel off. */
+const RENDERING = 2;
 /** Bytes hashed in one go: a few milliseconds. */
 const HASH_BYTES = 2 ** 22;
 
@@ -81,7 +83,7 @@ export async function keyOf(
   const place = await realpath(path).catch(() => resolve(path));
   const settings = [imageSize, imageChannels, crop, background.toLowerCase(), maxPixels];
   return createHash('sha256')
-    .update(JSON.stringify([FORMAT, VERSION, kind, place, fingerprint, ...settings]))
+    .update(JSON.stringify([FORMAT, VERSION, RENDERING, kind, place, fingerprint, ...settings]))
     .digest('hex');
 }
 

@@ -1,17 +1,22 @@
 import fc from 'fast-check';
-import sharp from 'sharp';
 import { describe, expect, it } from 'vitest';
+import { convertPixels } from '../../../lib/data/decode.js';
 import { resizeImages } from '../../../lib/data/resize.js';
 
-/** Each image by itself through sharp, the way of decodeImage(). */
+/** Each image by itself the way of decodeImage(). */
 async function oneByOne(data: Uint8Array, count: number, side: number, channels: 1 | 3, imageSize: number) {
   const bytes = side * side * channels;
-  const parts: Buffer[] = [];
+  const parts: Uint8Array[] = [];
   for (let i = 0; i < count; i++) {
-    const one = data.subarray(i * bytes, (i + 1) * bytes);
-    const image = sharp(one, { raw: { width: side, height: side, channels } });
-    const resized = image.resize(imageSize, imageSize, { fit: 'cover', kernel: 'lanczos3' });
-    parts.push(await resized.toColourspace('srgb').raw().toBuffer());
+    const one = { data: data.subarray(i * bytes, (i + 1) * bytes), width: side, height: side, channels };
+    const format = {
+      imageSize,
+      imageChannels: 3,
+      crop: 'cover',
+      background: '#ffffff',
+      maxPixels: 1e6,
+    } as const;
+    parts.push(await convertPixels(one, format));
   }
   return Buffer.concat(parts);
 }
