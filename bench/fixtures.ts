@@ -8,7 +8,7 @@ import { noFailure } from '../lib/checkpoint/metadata.js';
 import { resolveConfig } from '../lib/config/resolve.js';
 import { type Config, lossOptions, modelOptions, optimizerOptions } from '../lib/config/schema.js';
 import { loadAddon, type NativeTensor } from '../lib/native.js';
-import { meanLosses } from '../lib/training/loss-history.js';
+import { noSums } from '../lib/training/metrics-log.js';
 
 export interface Model {
   config: Config;
@@ -33,7 +33,7 @@ export async function freshModel(folder: string, settings: Record<string, unknow
   const nothing = { step: 0, images: 0, seconds: 0, skipped: 0, dataHash: '', guard: noFailure() };
   await saveCheckpoint(checkpoint, {
     ...nothing,
-    recent: { steps: 0, skipped: 0, losses: meanLosses([]) },
+    recent: noSums(),
     config,
     tensors,
   });

@@ -270,7 +270,7 @@ export interface TrainerState {
 
 export const LOSS_NAMES = ['lgd', 'lgi', 'lrz', 'lrx', 'llz', 'gp'] as const;
 export type LossName = (typeof LOSS_NAMES)[number];
-/** One number for each loss; gp is 0 in steps without the penalty. */
+/** One number for each loss; gp is 0 in steps without the gradient penalty. */
 export type Losses = Record<LossName, number>;
 
 export interface StepReport {

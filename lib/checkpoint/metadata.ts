@@ -9,6 +9,8 @@ export const VERSION = '1';
 const sumsSchema = z.object({
   /** Steps that are summed up: those that were not skipped. */
   steps: z.int().min(0),
+  /** Those of them with the gradient penalty; earlier versions did not count them. */
+  penalties: z.int().min(0).exactOptional(),
   /** Steps that were skipped, for something in them was not finite. */
   skipped: z.int().min(0).default(0),
   losses: z.object(

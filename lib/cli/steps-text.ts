@@ -40,8 +40,8 @@ export function stepsRows(tick: StepsTick): Part[][] {
     { text: bytes(memory), spare: 3 },
     ...(step < steps ? [{ text: `${longDuration(secondsLeft)} left`, spare: 1 }] : []),
   ];
-  const losses = LOSS_NAMES.filter((name) => name !== 'gp' || smoothed.gp !== 0).map(
-    (name) => `${name.toUpperCase()} ${significant(smoothed[name])}`,
+  const losses = LOSS_NAMES.flatMap((name) =>
+    smoothed[name] === undefined ? [] : [`${name.toUpperCase()} ${significant(smoothed[name])}`],
   );
   if (tick.skipped > 0) losses.push(`${count(tick.skipped)} skipped`);
   const metrics = Object.entries(METRIC_LABELS).flatMap(([name, label]) => {

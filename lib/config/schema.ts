@@ -39,14 +39,12 @@ export const METRIC_NAMES = [
 ] as const;
 export type MetricName = (typeof METRIC_NAMES)[number];
 /** Of these a larger value is a better one. */
-export const LARGER_IS_BETTER: ReadonlySet<string> = new Set<MetricName>([
-  'diversity',
-  'sharpness',
-  'precision',
-  'recall',
-]);
-/** Of these the best value is that of real images; below it more is better. */
+export const LARGER_IS_BETTER: ReadonlySet<string> = new Set<MetricName>(['precision', 'recall']);
+/** Of these the best value is that of real images, and others are the worse the further they are from it. */
 export const ONE_IS_BEST: ReadonlySet<string> = new Set<MetricName>(['diversity', 'sharpness']);
+/** How bad a value of a metric or loss is: the smaller, the better. */
+export const badness = (name: string, value: number): number =>
+  ONE_IS_BEST.has(name) ? Math.abs(value - 1) : LARGER_IS_BETTER.has(name) ? -value : value;
 
 const imageKeys = {
   imageSize: whole(4, 1024).default(32).describe('Width and height of the images in pixels'),

@@ -45,7 +45,9 @@ export function lossCurve(points: readonly LossPoint[]): string {
 export function lossSeries(points: readonly LossPoint[]): Series[] {
   const shared = new Map<string, { names: LossName[]; raw: Point[] }>();
   for (const name of LOSS_NAMES) {
-    const raw = points.map(({ step, losses }): Point => [step, losses[name]]);
+    const raw = points.flatMap(({ step, losses }): Point[] =>
+      losses[name] === undefined ? [] : [[step, losses[name]]],
+    );
     if (raw.every(([, value]) => value === 0)) continue;
     const values = raw.map(([, value]) => value).join();
     const twin = shared.get(values);

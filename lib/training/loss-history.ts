@@ -1,9 +1,24 @@
-import { LOSS_NAMES, type Losses } from '../native.js';
+import type { Config } from '../config/schema.js';
+import { LOSS_NAMES, type Losses, type LossName } from '../native.js';
+
+/** Losses of a step, or their means; gp over the steps that have the gradient penalty, and not there without any. */
+export type MeanLosses = Omit<Losses, 'gp'> & { gp?: number };
 
 /** The losses around one step. */
 export interface LossPoint {
   step: number;
-  losses: Losses;
+  losses: MeanLosses;
+}
+
+/** The losses of `step`, counted from 1, by what a trainer says of it: without gp, unless it had the penalty. */
+export function lossesOfStep(
+  losses: Losses,
+  step: number,
+  { penaltyWeight, penaltyEvery }: Pick<Config, 'penaltyWeight' | 'penaltyEvery'>,
+): MeanLosses {
+  if (penaltyWeight > 0 && (step - 1) % penaltyEvery === 0) return losses;
+  const { gp: _, ...others } = losses;
+  return others;
 }
 
 /** The whole course of a run in bounded memory: when full, neighbouring points are merged into their mean. */
@@ -40,9 +55,20 @@ const merged = (points: readonly LossPoint[]): LossPoint => ({
   losses: meanLosses(points.map((point) => point.losses)),
 });
 
-/** Mean of each loss; of nothing, zeros. */
-export function meanLosses(all: readonly Losses[]): Losses {
-  const mean = (name: keyof Losses) =>
-    all.reduce((sum, losses) => sum + losses[name], 0) / Math.max(1, all.length);
-  return Object.fromEntries(LOSS_NAMES.map((name) => [name, mean(name)])) as Losses;
+/** Mean of each loss over the steps that have it; of nothing, zeros, and no gp. */
+export function meanLosses(all: readonly MeanLosses[]): MeanLosses {
+  return lossesFrom((name) => {
+    const values = all.flatMap((losses) => losses[name] ?? []);
+    if (values.length === 0) return name === 'gp' ? undefined : 0;
+    return values.reduce((sum, value) => sum + value, 0) / values.length;
+  });
 }
+
+/** Losses that are undefined are left out; none but gp may be. */
+export const lossesFrom = (value: (name: LossName) => number | undefined): MeanLosses =>
+  Object.fromEntries(
+    LOSS_NAMES.flatMap((name) => {
+      const loss = value(name);
+      return loss === undefined ? [] : [[name, loss]];
+    }),
+  ) as MeanLosses;

@@ -23,10 +23,7 @@ export class MetricsFile {
 
   /** Keeps the lines that `keep` says and cuts off the others. Throws OutputError. */
   static async open(path: string, keep: (line: MetricsLine) => boolean): Promise<MetricsFile> {
-    const before = await readFile(path, 'utf8').catch((error: unknown) => {
-      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-      throw new OutputError(`cannot read ${path}: ${fileErrorReason(error)}`, { path }, { cause: error });
-    });
+    const before = await read(path);
     if (before === undefined) return new MetricsFile(path, [], 0);
     const lines = before.split('\n').flatMap((text) => {
       const line = parseLine(text);
@@ -54,6 +51,20 @@ export class MetricsFile {
     this.size += Buffer.byteLength(this.waiting);
     this.waiting = '';
   }
+}
+
+/** Undefined where there is no file. Throws OutputError. */
+async function read(path: string): Promise<string | undefined> {
+  return await readFile(path, 'utf8').catch((error: unknown) => {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw new OutputError(`cannot read ${path}: ${fileErrorReason(error)}`, { path }, { cause: error });
+  });
+}
+
+/** All whole lines of a metrics.jsonl, none where there is no file. Throws OutputError. */
+export async function readLines(path: string): Promise<MetricsLine[]> {
+  const text = (await read(path)) ?? '';
+  return text.split('\n').flatMap((line) => parseLine(line) ?? []);
 }
 
 /** Undefined for a line that was cut while it was written. */

@@ -1,13 +1,13 @@
 import type { LossSums } from '../checkpoint/metadata.js';
-import { METRIC_NAMES, type MetricName } from '../config/schema.js';
-import { LOSS_NAMES, type Losses, type LossName, type StepReport } from '../native.js';
-import { LossHistory } from './loss-history.js';
+import { type Config, METRIC_NAMES, type MetricName } from '../config/schema.js';
+import { LOSS_NAMES, type StepReport } from '../native.js';
+import { LossHistory, lossesFrom, lossesOfStep, type MeanLosses } from './loss-history.js';
 import type { MetricPoint } from './metric-curves.js';
 import type { MetricsFile, MetricsLine } from './metrics-file.js';
 
 export interface MetricsLogOptions {
   file: MetricsFile;
-  config: { logEvery: number; batchSize: number };
+  config: Pick<Config, 'logEvery' | 'batchSize' | 'penaltyWeight' | 'penaltyEvery'>;
   /** Of a run that is continued: the sums of its latest steps, those after the last line of losses. */
   recent?: LossSums | undefined;
   /** Told every line, those of the run so far first. */
@@ -57,7 +57,7 @@ export class MetricsLog {
       const step = first + i;
       this.sums = skipped.has(step)
         ? { ...this.sums, skipped: this.sums.skipped + 1 }
-        : added(this.sums, losses);
+        : added(this.sums, lossesOfStep(losses, step, this.options.config));
       const due = step % logEvery === 0;
       if (!due && step !== lastStep) continue;
       const { sums } = this;
@@ -101,26 +101,34 @@ export class MetricsLog {
   }
 }
 
-const lossesFrom = (value: (name: LossName) => number): Losses =>
-  Object.fromEntries(LOSS_NAMES.map((name) => [name, value(name)])) as Losses;
-
-const noSums = (): LossSums => ({ steps: 0, skipped: 0, losses: lossesFrom(() => 0) });
-
-const added = (sums: LossSums, losses: Losses): LossSums => ({
-  ...sums,
-  steps: sums.steps + 1,
-  losses: lossesFrom((name) => sums.losses[name] + losses[name]),
+/** Of no steps. */
+export const noSums = (): LossSums => ({
+  steps: 0,
+  penalties: 0,
+  skipped: 0,
+  losses: { lgd: 0, lgi: 0, lrz: 0, lrx: 0, llz: 0, gp: 0 },
 });
 
-const meanOf = ({ steps, losses }: LossSums): Losses => lossesFrom((name) => losses[name] / steps);
+const added = ({ steps, penalties = 0, losses: sums, ...rest }: LossSums, losses: MeanLosses): LossSums => ({
+  ...rest,
+  steps: steps + 1,
+  penalties: penalties + (losses.gp === undefined ? 0 : 1),
+  losses: { ...sums, ...lossesFrom((name) => sums[name] + (losses[name] ?? 0)) },
+});
 
-const hasLosses = (line: MetricsLine): boolean => LOSS_NAMES.every((name) => typeof line[name] === 'number');
+function meanOf({ steps, penalties = 0, losses }: LossSums): MeanLosses {
+  const { gp, ...others } = lossesFrom((name) => losses[name] / steps);
+  return penalties === 0 ? others : { ...others, gp: losses.gp / penalties };
+}
+
+const hasLosses = (line: MetricsLine): boolean =>
+  LOSS_NAMES.every((name) => name === 'gp' || typeof line[name] === 'number');
 
 /** Whether a line is that of an evaluation. */
 export const hasMetrics = (line: MetricsLine): boolean =>
   METRIC_NAMES.some((name) => typeof line[name] === 'number');
 
-const lossesOf = (line: MetricsLine): Losses => lossesFrom((name) => line[name] as number);
+const lossesOf = (line: MetricsLine): MeanLosses => lossesFrom((name) => line[name] as number | undefined);
 
 const metricsOf = (line: MetricsLine): Partial<Record<MetricName, number>> =>
   Object.fromEntries(
@@ -129,4 +137,5 @@ const metricsOf = (line: MetricsLine): Partial<Record<MetricName, number>> =>
 
 const significant = (value: number): number => Number(value.toPrecision(6));
 
-const rounded = (losses: Losses): Losses => lossesFrom((name) => significant(losses[name]));
+const rounded = (losses: MeanLosses): MeanLosses =>
+  lossesFrom((name) => (losses[name] === undefined ? undefined : significant(losses[name])));

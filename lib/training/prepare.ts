@@ -25,6 +25,8 @@ import {
   writeInitRecord,
 } from './init-from.js';
 import type { LoopOptions } from './loop.js';
+import { readLines } from './metrics-file.js';
+import { hasMetrics } from './metrics-log.js';
 import { namingSettings } from './out-of-memory.js';
 import { RECONSTRUCTED } from './pictures.js';
 import { findRun, requireSameData } from './resume.js';
@@ -88,7 +90,11 @@ export async function* continueRun(folder: RunFolder, plan: Plan): Preparation {
   for (const { reason } of checkpoint?.damaged ?? []) {
     yield { type: 'note', level: 'warning', message: `passed over a damaged checkpoint: ${reason}` };
   }
-  if (checkpoint !== undefined && checkpoint.step >= config.steps) {
+  if (
+    checkpoint !== undefined &&
+    checkpoint.step >= config.steps &&
+    !(await lacksEvaluation(folder, config, checkpoint.step))
+  ) {
     yield {
       type: 'note',
       level: 'info',
@@ -105,6 +111,13 @@ export async function* continueRun(folder: RunFolder, plan: Plan): Preparation {
   }
   if (checkpoint !== undefined) requireSameData(data, dataset.hash, checkpoint);
   return yield* setUp({ addon, config, dataset, folder, signal: control.signal, checkpoint, weights, team });
+}
+
+/** Whether an abort in the last step kept the evaluation at the end from being made. */
+async function lacksEvaluation(folder: RunFolder, config: Config, step: number): Promise<boolean> {
+  if (config.metricEvery === 0) return false;
+  const lines = await readLines(folder.metrics);
+  return !lines.some((line) => line.step === step && hasMetrics(line));
 }
 
 /** The last tick of a run that took no step. */

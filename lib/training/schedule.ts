@@ -77,6 +77,6 @@ function courseAt(kind: Config['lambdaSchedule'], from: number, to: number, prog
 
 const warmUp = (step: number, steps: number): number => (step < steps ? step / steps : 1);
 
-/** part / whole, kept from 0 to 1; 1 where there is no whole. */
+/** part / whole, kept from 0 to 1; 0 where there is no whole: a course over no steps has not begun. */
 const share = (part: number, whole: number): number =>
-  whole <= 0 ? 1 : Math.min(1, Math.max(0, part / whole));
+  whole <= 0 ? 0 : Math.min(1, Math.max(0, part / whole));

@@ -1,6 +1,6 @@
 /** A run between two roll-backs; the whole of one that has none. */
 import { OutputError } from '../errors.js';
-import type { Losses, StepReport, StepSchedule } from '../native.js';
+import type { StepReport, StepSchedule } from '../native.js';
 import { Artifacts } from './artifacts.js';
 import { CheckpointWriter } from './checkpoint-writer.js';
 import { ChunkSizer } from './chunk-sizer.js';
@@ -8,7 +8,7 @@ import type { Failure, Guard } from './guard.js';
 import { libtorchNotes } from './log.js';
 import { complaints } from './looks.js';
 import type { LoopOptions } from './loop.js';
-import { meanLosses } from './loss-history.js';
+import { lossesOfStep, type MeanLosses, meanLosses } from './loss-history.js';
 import { MetricsFile } from './metrics-file.js';
 import { hasMetrics, MetricsLog } from './metrics-log.js';
 import { namingSettings } from './out-of-memory.js';
@@ -80,11 +80,13 @@ export class Section {
     const summedUp = begun - (recent ? recent.steps + recent.skipped : 0);
     const file = await MetricsFile.open(
       folder.metrics,
-      // An evaluation at the end that was not due there goes, for the run has more steps now.
-      (line) =>
-        hasMetrics(line)
+      // What was written at the end without being due there goes if the run has more steps now.
+      (line) => {
+        if (begun >= lastStepOf(config)) return line.step <= begun;
+        return hasMetrics(line)
           ? line.step < begun || (line.step === begun && isDue(begun, config.metricEvery))
-          : line.step <= summedUp,
+          : line.step <= summedUp;
+      },
     );
     const events = await EventWriter.open(folder.tensorboard, { keepUpTo: begun });
     const rules = new StoppingRules(config);
@@ -118,8 +120,11 @@ export class Section {
         yield this.stepsTick(chunk.losses, chunk.learningRate, began);
         stop = this.parts.rules.check(this.step, seconds());
       }
-      if (this.step > this.begun) {
-        await this.writeLast(this.stoppedBy(stop));
+      const stopped = this.stoppedBy(stop);
+      // An evaluation at the end may have been kept off by an abort, or have gone when the file was taken up.
+      const unmeasured = stopped !== 'aborted' && this.lacksEvaluation;
+      if (this.step > this.begun || unmeasured) {
+        await this.writeLast(stopped);
         yield* warnings.take();
       }
       yield this.endTick(stop);
@@ -131,7 +136,7 @@ export class Section {
 
   /** A chunk of steps, and what is measured of it; undefined when it was interrupted before the first. */
   private async takeSteps(): Promise<
-    { losses: Losses; learningRate: number } | { failure: Failure } | undefined
+    { losses: MeanLosses; learningRate: number } | { failure: Failure } | undefined
   > {
     const { config, guard, warnings, seconds } = this.options;
     const steps = this.sizer.next(this.toNextEvent());
@@ -159,7 +164,10 @@ export class Section {
     const failure = guard.record(report.step, done, report.skipped);
     if (failure) return { failure };
     const bad = new Set(report.skipped.map(({ step }) => step));
-    const good = report.losses.filter((_, i) => !bad.has(report.step - done + 1 + i));
+    const good = report.losses.flatMap((losses, i) => {
+      const step = report.step - done + 1 + i;
+      return bad.has(step) ? [] : [lossesOfStep(losses, step, config)];
+    });
     for (const losses of good) this.smoothed.add(losses);
     return { losses: meanLosses(good), learningRate: rateAt(done - 1) };
   }
@@ -196,7 +204,7 @@ export class Section {
 
   /** What is written when the run ends. One thing that cannot be written does not keep the others from it. */
   private async writeLast(stopped: EndTick['stopped']): Promise<void> {
-    const { config, signal } = this.options;
+    const { signal } = this.options;
     const { log, events } = this.parts;
     const save = async () => {
       await this.checkpoints.settled();
@@ -208,7 +216,7 @@ export class Section {
     const lines = () => log.flush();
     const pictures = () => this.draw(stopped).finally(() => events.close());
     const measure = async () => {
-      if (config.metricEvery > 0 && !this.isMeasured) await this.measure();
+      if (this.lacksEvaluation) await this.measure();
     };
     // Who stops a run may not have time for pictures.
     const order = signal?.aborted ? [save, lines, pictures] : [measure, lines, pictures, save];
@@ -240,6 +248,11 @@ export class Section {
 
   private get isMeasured(): boolean {
     return this.parts.log.metrics.at(-1)?.step === this.step;
+  }
+
+  private get lacksEvaluation(): boolean {
+    const { config, evaluator } = this.options;
+    return config.metricEvery > 0 && evaluator !== undefined && !this.isMeasured;
   }
 
   /** An evaluation that an abort kept from being made when it was due. */
@@ -288,7 +301,7 @@ export class Section {
     return Math.min(this.lastStep - this.step, ...left);
   }
 
-  private stepsTick(losses: Losses, learningRate: number, began: number): StepsTick {
+  private stepsTick(losses: MeanLosses, learningRate: number, began: number): StepsTick {
     const { config, seconds } = this.options;
     const { step, rate, skipped, wrote } = this;
     this.wrote = [];

@@ -1,5 +1,5 @@
 /** When a run ends before its last step: limits, targets and plateau. */
-import { type Config, LARGER_IS_BETTER, TARGET } from '../config/schema.js';
+import { badness, type Config, TARGET } from '../config/schema.js';
 import type { MetricsLine } from './metrics-file.js';
 import type { EndTick } from './ticks.js';
 
@@ -55,10 +55,8 @@ export class StoppingRules {
     if (name === undefined || typeof value !== 'number') return;
     this.best ??= { step: line.step, value };
     const margin = plateauThreshold * Math.abs(this.best.value);
-    const better = LARGER_IS_BETTER.has(name)
-      ? value > this.best.value + margin
-      : value < this.best.value - margin;
-    if (better) this.best = { step: line.step, value };
+    if (badness(name, value) < badness(name, this.best.value) - margin)
+      this.best = { step: line.step, value };
     this.plateauSince = line.step - this.best.step;
   }
 

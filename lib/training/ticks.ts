@@ -1,5 +1,5 @@
 import type { MetricName } from '../config/schema.js';
-import type { Losses } from '../native.js';
+import type { MeanLosses } from './loss-history.js';
 
 /** The images are being prepared; several times a second until they are ready. */
 export interface LoadTick {
@@ -48,9 +48,9 @@ export interface StepsTick {
   /** Seconds for a thousand images, at the present rate. */
   secondsPerKimg: number;
   /** Mean of each loss over the steps since the last tick (spec section 2); skipped steps are left out. */
-  losses: Losses;
+  losses: MeanLosses;
   /** The same, smoothed over the last hundred steps or so. */
-  smoothed: Losses;
+  smoothed: MeanLosses;
   /** Latest values of the metrics, by name; empty before the first evaluation. */
   metrics: Partial<Record<MetricName, number>>;
   /** Steps skipped so far, for a loss or gradient was not finite. */

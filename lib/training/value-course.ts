@@ -1,4 +1,4 @@
-import { LARGER_IS_BETTER } from '../config/schema.js';
+import { badness } from '../config/schema.js';
 import type { MetricsLine } from './metrics-file.js';
 
 /** What one loss or metric was over a run, by the lines of its metrics.jsonl. */
@@ -29,10 +29,9 @@ export function bestOf(
   name: string,
   valueAt: (step: number) => number | undefined,
 ): { step: number; value: number } | undefined {
-  const sign = LARGER_IS_BETTER.has(name) ? -1 : 1;
   const valued = steps.flatMap((step) => {
     const value = valueAt(step);
     return value === undefined ? [] : [{ step, value }];
   });
-  return valued.sort((a, b) => sign * (a.value - b.value) || a.step - b.step)[0];
+  return valued.sort((a, b) => badness(name, a.value) - badness(name, b.value) || a.step - b.step)[0];
 }

@@ -156,6 +156,18 @@ describe('a run in a folder', () => {
     expect(longer.samples.filter(([name]) => !name?.includes('000033'))).toEqual(whole.samples);
   });
 
+  test('that an abort in its last step left without its evaluation makes up for it', async () => {
+    expect((await train('unmeasured', VARIANTS.cycle, '--steps', '33').outcome).code).toBe(0);
+    const whole = remains('unmeasured');
+    const path = join(folder, 'unmeasured/metrics.jsonl');
+    const lines = readFileSync(path, 'utf8').trimEnd().split('\n');
+    expect(JSON.parse(lines.pop() ?? '')).toMatchObject({ step: 33, reconstruction: expect.any(Number) });
+    writeFileSync(path, `${lines.join('\n')}\n`);
+    const { code, stderr } = await train('unmeasured', VARIANTS.cycle, '--steps', '33', '--resume').outcome;
+    expect(code, stderr).toBe(0);
+    expect(remains('unmeasured')).toEqual(whole);
+  });
+
   test('refuses other mathematics and other data, and passes over damaged checkpoints', async () => {
     expect((await train('refusing', VARIANTS.cycle, '--steps', '21').outcome).code).toBe(0);
     const refusal = async (data: string, ...args: string[]) => {

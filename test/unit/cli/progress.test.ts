@@ -4,7 +4,7 @@ import { createReporter } from '../../../lib/cli/progress.js';
 import { asLine, fitted, stepsRows } from '../../../lib/cli/steps-text.js';
 import type { EndTick, StepsTick } from '../../../lib/training/ticks.js';
 
-const losses = { lgd: 0.0213, lgi: 0.034, lrz: 1, lrx: 0.33333, llz: 1999.6, gp: 0 };
+const losses = { lgd: 0.0213, lgi: 0.034, lrz: 1, lrx: 0.33333, llz: 1999.6 };
 const tick: StepsTick = {
   type: 'steps',
   step: 1240,

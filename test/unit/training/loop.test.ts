@@ -7,6 +7,7 @@ import { type ConfigInput, modelOptions } from '../../../lib/config/schema.js';
 import { NativeError } from '../../../lib/errors.js';
 import type { MetricValues } from '../../../lib/metrics/sampler.js';
 import { trainingLoop } from '../../../lib/training/loop.js';
+import { lossesFrom } from '../../../lib/training/loss-history.js';
 import { RunFolder } from '../../../lib/training/run-folder.js';
 import type { EndTick, NoteTick, StepsTick } from '../../../lib/training/ticks.js';
 import {
@@ -101,7 +102,8 @@ describe('trainingLoop', () => {
       steps: 6,
       images: 4,
       imagesPerSecond: 4,
-      losses: someLosses(2),
+      // The second step has no gradient penalty.
+      losses: lossesFrom((name) => (name === 'gp' ? undefined : someLosses(2)[name])),
       wrote: [
         'samples/000002.png',
         'samples/reconstructions-000002.png',
@@ -129,6 +131,36 @@ describe('trainingLoop', () => {
     ]);
     expect(untimed[1]).toEqual(untimed[0]);
     expect(untimed[2]).toEqual(untimed[0]);
+  });
+
+  it('gives the gradient penalty as its mean over the steps that have it', async () => {
+    const lossesAt = (step: number) => ({ ...someLosses(), gp: step % 4 === 1 ? step : 0 });
+    const values = { steps: 12, penaltyEvery: 4, sampleEvery: 0, checkpointEvery: 0 };
+    const { loop, path } = await setUp({ ...values, logEvery: 2 }, { lossesAt, secondsPerStep: 10 });
+    const { steps } = await collect(loop);
+    expect((await metrics(path)).map(({ step, gp }) => [step, gp])).toEqual([
+      [2, 1],
+      [4, undefined],
+      [6, 5],
+      [8, undefined],
+      [10, 9],
+      [12, undefined],
+    ]);
+    expect(steps.map(({ step, losses }) => [step, losses.gp]).slice(0, 5)).toEqual([
+      [1, 1],
+      [2, undefined],
+      [3, undefined],
+      [4, undefined],
+      [5, 5],
+    ]);
+    for (const { smoothed } of steps.slice(0, 4)) expect(smoothed.gp).toBe(1);
+    expect(steps[4]?.smoothed.gp).toBeGreaterThan(2.9);
+    const coarse = await setUp({ ...values, logEvery: 10 }, { lossesAt });
+    await collect(coarse.loop);
+    expect((await metrics(coarse.path)).map(({ gp }) => gp)).toEqual([5, undefined]);
+    const without = await setUp({ ...values, penaltyWeight: 0 }, { lossesAt });
+    const never = await collect(without.loop);
+    expect(never.steps.some(({ losses, smoothed }) => 'gp' in losses || 'gp' in smoothed)).toBe(false);
   });
 
   it('on abort ends after the step under way, with a checkpoint', async () => {

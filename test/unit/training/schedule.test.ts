@@ -39,6 +39,15 @@ describe('scheduleOf', () => {
     expect(learningRate[6]).toBeCloseTo(0.7, 12);
   });
 
+  it('warms up over a whole run as well', () => {
+    for (const learningRateSchedule of ['constant', 'linear', 'cosine'] as const)
+      near(
+        schedule({ steps: 4, learningRate: 1, learningRateWarmup: 4, learningRateSchedule }, 1, 4)
+          .learningRate,
+        [0.25, 0.5, 0.75, 1],
+      );
+  });
+
   it('moves lambda from the first step to the last', () => {
     const { lambda } = schedule({ steps: 5, lambda: 0.9, lambdaFinal: 0.5, lambdaSchedule: 'linear' }, 1, 5);
     near(lambda, [0.9, 0.8, 0.7, 0.6, 0.5]);

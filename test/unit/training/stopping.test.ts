@@ -57,6 +57,27 @@ describe('StoppingRules', () => {
     });
   });
 
+  it('knows that sharpness is best near 1', () => {
+    const values = {
+      plateau: 'sharpness',
+      plateauPatience: 20,
+      plateauThreshold: 0,
+      metricEvery: 10,
+    } as const;
+    const noisy = rules(values);
+    for (const [step, sharpness] of [
+      [10, 3],
+      [20, 2],
+      [30, 1.2],
+      [40, 0.9],
+    ] as const) {
+      noisy.record({ step, sharpness });
+      expect(noisy.check(step, 0)).toBeUndefined();
+    }
+    noisy.record({ step: 60, sharpness: 1.5 });
+    expect(noisy.check(60, 0)?.reason).toContain('better than 0.9 since step 40');
+  });
+
   it('knows that more precision is better', () => {
     const growing = rules({
       plateau: 'precision',
