@@ -76,6 +76,44 @@ test('worker.terminate() in mid-training, and the main thread trains on', async 
   expect(outcome.stdout).toBe('exit 1\nsteps 3\n');
 });
 
+test('worker.terminate() while calls fail: a fault that cannot be told ends no process', async () => {
+  const calls = `
+    const { loadAddon } = await import(${JSON.stringify(`${root}dist/lib/native.js`)});
+    const { parentPort } = await import('node:worker_threads');
+    const addon = loadAddon();
+    parentPort.postMessage('up');
+    for (;;) {
+      addon.createTrainer({}).catch(() => {});
+      try { addon.createLoader({}); } catch {}
+    }`;
+  const outcome = await runNode(`
+    import { Worker } from 'node:worker_threads';
+    for (let i = 0; i < 12; i++) {
+      const worker = new Worker(${JSON.stringify(calls)}, { eval: true });
+      worker.on('error', (error) => console.log('error ' + error.message));
+      await new Promise((resolve) => worker.once('message', resolve));
+      await new Promise((resolve) => setTimeout(resolve, 20 + i));
+      console.log(await worker.terminate());
+    }`);
+  expectEnd(outcome, 0);
+  expect(outcome.stdout).toBe('1\n'.repeat(12));
+});
+
+test('a process whose engine cannot start is told why, and ends', async () => {
+  // Less address space is left than the stack of a thread takes.
+  const outcome = await runNode(`
+    const { execFileSync } = await import('node:child_process');
+    const { readFileSync } = await import('node:fs');
+    const { loadAddon } = await import(${JSON.stringify(`${root}dist/lib/native.js`)});
+    const { trainerOptions } = await import(${JSON.stringify(`${root}dist/test/native/support.js`)});
+    const addon = loadAddon();
+    const pages = Number(readFileSync('/proc/self/statm', 'utf8').split(' ')[0]);
+    execFileSync('prlimit', ['--pid', String(process.pid), '--as=' + (pages * 4096 + 6e6)]);
+    await addon.createTrainer(trainerOptions()).catch((error) => console.log(error.code + ' ' + error.message));`);
+  expectEnd(outcome, 0);
+  expect(outcome.stdout).toMatch(/^ERR_SAN_NATIVE the system starts no thread .*ulimit -v/);
+});
+
 test('process.exit() in the main thread while a worker trains', async () => {
   expectEnd(
     await runNode(

@@ -1,11 +1,14 @@
 #include "binding/engine.h"
 
 #include <chrono>
+#include <string>
+#include <system_error>
 #include <thread>
 #include <utility>
 
 #include "binding/warnings.h"
 #include "memory/caching_allocator.h"
+#include "san/error.h"
 
 namespace san::binding {
 namespace {
@@ -16,13 +19,20 @@ constexpr std::chrono::seconds kIdle{1};
 
 }  // namespace
 
+std::atomic<Engine*> Engine::started_{nullptr};
+
 Engine& Engine::instance() {
-  static Engine* engine = new Engine();
+  static Engine* engine = started_ = new Engine();
   return *engine;
 }
 
 Engine::Engine() {
-  std::thread([this] { loop(); }).detach();
+  try {
+    std::thread([this] { loop(); }).detach();
+  } catch (const std::system_error& error) {
+    throw Error(kNative, std::string("the system starts no thread for the tensors (") + error.what() +
+                             "): a limit is reached; raise that of memory or of processes (ulimit -v, -u)");
+  }
 }
 
 void Engine::post(std::shared_ptr<Lifetime> owner, std::function<void()> job) {
@@ -35,6 +45,13 @@ void Engine::post(std::shared_ptr<Lifetime> owner, std::function<void()> job) {
 }
 
 void Engine::stop(const std::shared_ptr<Lifetime>& owner) {
+  if (Engine* engine = started_)
+    engine->drop(owner);
+  else
+    owner->dead = true;
+}
+
+void Engine::drop(const std::shared_ptr<Lifetime>& owner) {
   std::deque<Job> dropped;  // destroyed after the lock is released
   std::unique_lock lock(mutex_);
   owner->dead = true;

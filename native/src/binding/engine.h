@@ -20,6 +20,8 @@ struct Lifetime {
 /// away.
 class Engine {
  public:
+  /// Starts it at the first call. Throws san::Error when the system starts no more threads; later calls try
+  /// again.
   static Engine& instance();
 
   /// Runs `job` on the engine thread after all jobs posted before it. A job must not throw.
@@ -27,7 +29,7 @@ class Engine {
 
   /// Marks the owner dead, drops its waiting jobs and waits for its running one. Idempotent; any thread but
   /// the engine's.
-  void stop(const std::shared_ptr<Lifetime>& owner);
+  static void stop(const std::shared_ptr<Lifetime>& owner);
 
  private:
   struct Job {
@@ -37,6 +39,10 @@ class Engine {
 
   Engine();
   void loop();
+  void drop(const std::shared_ptr<Lifetime>& owner);
+
+  /// The instance, once there is one.
+  static std::atomic<Engine*> started_;
 
   std::mutex mutex_;
   std::condition_variable changed_;

@@ -71,15 +71,15 @@ Environment::Environment(Napi::Env env, Napi::Function error_class, double large
   // workers and a main environment that ends by itself.
   env.AddCleanupHook(
       [](std::shared_ptr<Lifetime>* lifetime) {
-        Engine::instance().stop(*lifetime);
+        Engine::stop(*lifetime);
         delete lifetime;
       },
       new std::shared_ptr<Lifetime>(lifetime_));
 
   // process.exit() in the main thread runs no cleanup hooks, but it emits "exit".
   const Napi::Object process = env.Global().Get("process").As<Napi::Object>();
-  const auto stop = Napi::Function::New(
-      env, [lifetime = lifetime_](const Napi::CallbackInfo&) { Engine::instance().stop(lifetime); });
+  const auto stop =
+      Napi::Function::New(env, [lifetime = lifetime_](const Napi::CallbackInfo&) { Engine::stop(lifetime); });
   process.Get("once").As<Napi::Function>().Call(process, {Napi::String::New(env, "exit"), stop});
 }
 

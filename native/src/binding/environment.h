@@ -73,17 +73,33 @@ class Environment {
 /// Throws the exception in flight to JavaScript as a NativeError.
 void throw_to_javascript(Napi::Env env);
 
+/// Calls `tell`, which tells JavaScript of a fault. A worker that is being terminated cannot be told: there
+/// every call throws, and an exception that left the addon would end the process.
+template <typename F>
+Napi::Value told(const F& tell) {
+  try {
+    return tell();
+  } catch (const Napi::Error&) {
+    return {};
+  }
+}
+
 /// Calls `f`; what it throws becomes a JavaScript exception.
 template <typename F>
 Napi::Value guarded(Napi::Env env, const F& f) {
   try {
     return f();
   } catch (const Napi::Error& error) {
-    error.ThrowAsJavaScriptException();
+    return told([&] {
+      error.ThrowAsJavaScriptException();
+      return Napi::Value();
+    });
   } catch (...) {
-    throw_to_javascript(env);
+    return told([&] {
+      throw_to_javascript(env);
+      return Napi::Value();
+    });
   }
-  return env.Undefined();
 }
 
 /// Calls `f`, which returns a promise; what it throws becomes a rejection.
@@ -92,13 +108,17 @@ Napi::Value guarded_promise(Napi::Env env, const F& f) {
   try {
     return f();
   } catch (const Napi::Error& error) {
-    const auto deferred = Napi::Promise::Deferred::New(env);
-    deferred.Reject(error.Value());
-    return deferred.Promise();
+    return told([&]() -> Napi::Value {
+      const auto deferred = Napi::Promise::Deferred::New(env);
+      deferred.Reject(error.Value());
+      return deferred.Promise();
+    });
   } catch (...) {
-    const auto deferred = Napi::Promise::Deferred::New(env);
-    deferred.Reject(Environment::of(env).make_error(env, current_fault()));
-    return deferred.Promise();
+    return told([&]() -> Napi::Value {
+      const auto deferred = Napi::Promise::Deferred::New(env);
+      deferred.Reject(Environment::of(env).make_error(env, current_fault()));
+      return deferred.Promise();
+    });
   }
 }
 
@@ -148,8 +168,10 @@ Napi::Promise Environment::run(Napi::Env env, Work work, Convert convert) {
   auto settlement = std::make_shared<std::unique_ptr<Typed>>(
       std::make_unique<Typed>(env, *this, std::move(work), std::move(convert)));
   const Napi::Promise promise = (*settlement)->deferred.Promise();
+  // It may fail to start; then nothing is held.
+  Engine& engine = Engine::instance();
   hold(env);
-  Engine::instance().post(lifetime_, [this, lifetime = lifetime_, settlement] {
+  engine.post(lifetime_, [this, lifetime = lifetime_, settlement] {
     Typed& typed = **settlement;
     if (!lifetime->dead) typed.execute();
     // A dead environment is never called again; the settlement is simply dropped.
