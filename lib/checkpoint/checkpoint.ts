@@ -2,12 +2,12 @@
  * A training run's state as one safetensors file: tensors under the names of spec section 5 and AdamW's moments;
  * as metadata the format, its version, the counters, the config and a checksum over the whole file.
  */
-import { readdir, stat } from 'node:fs/promises';
+import { lstat, readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { resolveConfig } from '../config/resolve.js';
 import { type Config, modelOptions } from '../config/schema.js';
-import { CheckpointError, ConfigError } from '../errors.js';
-import { writeFileAtomic } from '../files.js';
+import { CheckpointError, ConfigError, OutputError } from '../errors.js';
+import { fileErrorReason, writeFileAtomic } from '../files.js';
 import type { Addon, NativeTensor, TrainerState } from '../native.js';
 import { CHECKSUM_KEY, isSealed, seal, UNSEALED } from './checksum.js';
 import { FORMAT, type GuardState, type LossSums, metadataSchema, VERSION } from './metadata.js';
@@ -31,9 +31,14 @@ export interface Checkpoint {
   tensors: NativeTensor[];
 }
 
+/** Looks at a run folder while its checkpoints go as they are about to be read. */
+const MOST_LOOKS = 10;
+
 /** A checkpoint as found on disk. */
 export interface LoadedCheckpoint extends Checkpoint {
   path: string;
+  /** Of the file. */
+  bytes: number;
   /** SHA-256 that the file carries, and that its content was found to have. */
   checksum: string;
   /** Newer checkpoints of the run that were damaged, and what was wrong with them. */
@@ -63,13 +68,26 @@ export async function saveCheckpoint(path: string, checkpoint: Checkpoint): Prom
 
 /**
  * Loads a checkpoint file, or the newest whole one of a run folder, and checks it against the model that its config
- * describes. Throws CheckpointError: ERR_SAN_CHECKPOINT_NOT_FOUND, _FORMAT (damaged or not a checkpoint) or
- * _MISMATCH, naming the first wrong tensor and both shapes.
+ * describes. The run may go on meanwhile: where a checkpoint was replaced by a newer one, that is loaded. Throws
+ * CheckpointError: ERR_SAN_CHECKPOINT_NOT_FOUND when there is none, _FORMAT (damaged or not a checkpoint) or _MISMATCH,
+ * naming the first wrong tensor and both shapes; OutputError when the folder cannot be read.
  */
 export async function loadCheckpoint(
   runOrFile: string,
   addon: Pick<Addon, 'parameters'>,
 ): Promise<LoadedCheckpoint> {
+  for (let look = 1; ; look++) {
+    const found = await newestWhole(runOrFile, addon, look === MOST_LOOKS);
+    if (found !== undefined) return found;
+  }
+}
+
+/** Undefined when a checkpoint has gone since the folder was read, unless such a one is to be passed over. */
+async function newestWhole(
+  runOrFile: string,
+  addon: Pick<Addon, 'parameters'>,
+  passOverGone: boolean,
+): Promise<LoadedCheckpoint | undefined> {
   const damaged: LoadedCheckpoint['damaged'] = [];
   for (const path of await candidates(runOrFile)) {
     try {
@@ -77,8 +95,17 @@ export async function loadCheckpoint(
       checkTensors(path, checkpoint, addon);
       return { ...checkpoint, path, damaged };
     } catch (error) {
-      if (!(error instanceof CheckpointError) || error.code !== 'ERR_SAN_CHECKPOINT_FORMAT') throw error;
-      damaged.push({ path, reason: error.message });
+      if (!(error instanceof CheckpointError)) throw error;
+      if (error.code === 'ERR_SAN_CHECKPOINT_NOT_FOUND' && path !== runOrFile) {
+        // A name that stays leads nowhere: a link whose target is gone.
+        const stays = await lstat(path).then(
+          () => true,
+          () => false,
+        );
+        if (!stays && !passOverGone) return undefined;
+        damaged.push({ path, reason: stays ? `${path} is a link that leads nowhere` : error.message });
+      } else if (error.code === 'ERR_SAN_CHECKPOINT_FORMAT') damaged.push({ path, reason: error.message });
+      else throw error;
     }
   }
   const [newest] = damaged;
@@ -95,11 +122,11 @@ export async function loadCheckpoint(
 async function candidates(runOrFile: string): Promise<string[]> {
   const notFound = (message: string) =>
     new CheckpointError('ERR_SAN_CHECKPOINT_NOT_FOUND', message, { path: runOrFile });
-  const found = await stat(runOrFile).catch(() => undefined);
+  const found = await unlessMissing(runOrFile, stat(runOrFile));
   if (found === undefined) throw notFound(`there is no run folder or checkpoint at ${runOrFile}`);
   if (!found.isDirectory()) return [runOrFile];
   const folder = join(runOrFile, 'checkpoints');
-  const names = await readdir(folder).catch(() => []);
+  const names = (await unlessMissing(folder, readdir(folder))) ?? [];
   const steps = names.flatMap((name) => {
     const step = /^step-(\d+)\.safetensors$/.exec(name)?.[1];
     return step === undefined ? [] : [{ name, step: Number(step) }];
@@ -112,8 +139,16 @@ async function candidates(runOrFile: string): Promise<string[]> {
   return steps.sort((a, b) => b.step - a.step).map(({ name }) => join(folder, name));
 }
 
-async function readCheckpoint(path: string): Promise<Checkpoint & { checksum: string }> {
-  const { metadata, tensors, header } = await readSafetensors(path);
+/** Undefined when nothing is at `path`. What cannot be looked at may well be there: throws OutputError. */
+async function unlessMissing<T>(path: string, looking: Promise<T>): Promise<T | undefined> {
+  return looking.catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT' || error.code === 'ENOTDIR') return undefined;
+    throw new OutputError(`cannot read ${path}: ${fileErrorReason(error)}`, { path }, { cause: error });
+  });
+}
+
+async function readCheckpoint(path: string): Promise<Checkpoint & { checksum: string; bytes: number }> {
+  const { metadata, tensors, header, bytes } = await readSafetensors(path);
   const bad = (reason: string, cause?: unknown) =>
     new CheckpointError(
       'ERR_SAN_CHECKPOINT_FORMAT',
@@ -140,7 +175,7 @@ async function readCheckpoint(path: string): Promise<Checkpoint & { checksum: st
   try {
     const values: unknown = JSON.parse(parsed.data.config);
     const config = resolveConfig([{ source: 'its config', values: values as Record<string, unknown> }]);
-    return { config, step, images, seconds, dataHash, recent, skipped, guard, tensors, checksum };
+    return { config, step, images, seconds, dataHash, recent, skipped, guard, tensors, checksum, bytes };
   } catch (error) {
     if (error instanceof ConfigError) throw bad(error.message, error);
     if (error instanceof SyntaxError || error instanceof TypeError)

@@ -30,6 +30,8 @@ export interface SafetensorsFile {
   tensors: NativeTensor[];
   /** The bytes before the first tensor's: length and text of the header. */
   header: Uint8Array;
+  /** Of the whole file. */
+  bytes: number;
 }
 
 /**
@@ -43,10 +45,10 @@ export async function readSafetensors(path: string): Promise<SafetensorsFile> {
     // Before opening it, for to open a pipe would wait for a writer.
     if (!(await stat(path)).isFile()) throw new FormatFault('it is not a file');
     handle = await open(path, 'r');
-    const { header, bytes } = await readHeader(handle);
+    const { header, bytes, size } = await readHeader(handle);
     const tensors: NativeTensor[] = [];
     for (const entry of header.entries) tensors.push(await readTensor(handle, entry, bytes.length));
-    return { metadata: header.metadata, tensors, header: bytes };
+    return { metadata: header.metadata, tensors, header: bytes, bytes: size };
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     if (code === 'ENOENT' || code === 'ENOTDIR') {
@@ -66,7 +68,7 @@ export async function readSafetensors(path: string): Promise<SafetensorsFile> {
   }
 }
 
-async function readHeader(handle: FileHandle): Promise<{ header: Header; bytes: Uint8Array }> {
+async function readHeader(handle: FileHandle): Promise<{ header: Header; bytes: Uint8Array; size: number }> {
   const { size } = await handle.stat();
   if (size < LENGTH_BYTES) throw new FormatFault(`it has ${size} bytes, fewer than any safetensors file`);
   const lengthField = await readBytes(handle, 0, LENGTH_BYTES);
@@ -78,7 +80,7 @@ async function readHeader(handle: FileHandle): Promise<{ header: Header; bytes: 
     throw new FormatFault(`it announces a header of ${length} bytes, but only ${size - LENGTH_BYTES} follow`);
   }
   const bytes = await readBytes(handle, 0, dataStart);
-  return { header: parseHeader(bytes.subarray(LENGTH_BYTES), size - dataStart), bytes };
+  return { header: parseHeader(bytes.subarray(LENGTH_BYTES), size - dataStart), bytes, size };
 }
 
 async function readTensor(handle: FileHandle, entry: TensorEntry, dataStart: number): Promise<NativeTensor> {

@@ -1,4 +1,4 @@
-import { readFile, stat } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { type LoadedCheckpoint, loadCheckpoint } from '../checkpoint/checkpoint.js';
 import { parameterShapes } from '../checkpoint/parameters.js';
@@ -51,12 +51,13 @@ export interface Inspection {
  */
 export async function inspectCheckpoint(runOrFile: string): Promise<Inspection> {
   const checkpoint = await loadCheckpoint(runOrFile, { parameters: parameterShapes });
-  const { path, config, tensors, step, images, seconds, skipped, dataHash, checksum, damaged } = checkpoint;
+  const { path, bytes, config, tensors, step, images, seconds, skipped, dataHash, checksum, damaged } =
+    checkpoint;
   const parts = parametersByPart(parameterShapes(modelOptions(config)));
   const has = (prefix: string) => tensors.some(({ name }) => name.startsWith(prefix));
   return {
     path,
-    bytes: (await stat(path)).size,
+    bytes,
     checksum,
     step,
     images,

@@ -1,4 +1,4 @@
-import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import sharp from 'sharp';
 import { beforeEach, describe, expect, it, vi } from 'vitest';
@@ -84,6 +84,17 @@ describe('a resumed run', () => {
     const ticks = await ticksOf({ resume: true });
     expect(ticks.find(({ type }) => type === 'begin')).toMatchObject({ step: 0 });
     expect((await read('metrics.jsonl')).trim().split('\n')).toHaveLength(8);
+  });
+
+  it('passes over a checkpoint that leads nowhere, which the next one replaces', async () => {
+    await brokenOffAt(18);
+    await symlink('/nonexistent', join(options.out, 'checkpoints/step-000099.safetensors'));
+    const ticks = await ticksOf({ resume: true });
+    expect(ticks.find(({ type }) => type === 'begin')).toMatchObject({ step: 14 });
+    expect(ticks).toContainEqual(
+      expect.objectContaining({ level: 'warning', message: expect.stringContaining('step-000099') }),
+    );
+    expect(await checkpoints()).not.toContain('step-000099.safetensors');
   });
 
   it('takes its own settings; those that are no mathematics may change', async () => {
