@@ -19,6 +19,10 @@ const RENEWAL = 5_000;
 const ABANDONED = 30_000;
 /** Milliseconds until another look while someone else takes an abandoned lock away. */
 const GUARD_WAIT = 5;
+/** Age in milliseconds from which such a guard is nobody's when it does not name its owner: it is held for moments. */
+const GUARD_ABANDONED = 3_000;
+/** Times that a file is made anew which a sweep of the folder has taken. */
+const MOST_SWEEPS = 10;
 
 /** A living process has the lock. */
 export class LockHeld extends Error {
@@ -30,6 +34,9 @@ export class LockHeld extends Error {
   }
 }
 
+/** This process has no lock any more, so that it must write nothing more. */
+export class LockLost extends OutputError {}
+
 interface Owner {
   pid: number;
   host: string;
@@ -37,6 +44,12 @@ interface Owner {
   place: string;
   /** When the process began, since numbers are used again. */
   began: string;
+}
+
+/** The file that is linked to where the lock is to be. Who holds the lock may sweep it away. */
+interface Draft {
+  path: string;
+  content: string;
 }
 
 export class FileLock {
@@ -47,50 +60,93 @@ export class FileLock {
   private constructor(path: string, content: string) {
     this.path = path;
     this.content = content;
-    this.timer = setInterval(() => {
-      const now = new Date();
-      utimes(path, now, now).catch(() => {});
-    }, RENEWAL).unref();
+    this.timer = setInterval(() => void this.renew(), RENEWAL).unref();
   }
 
   /**
-   * Makes the file `path`, whose folder must exist. Throws LockHeld while a living process has it, and OutputError when
-   * it cannot be made.
+   * Makes the file `path`, whose folder must exist. Throws LockHeld while a living process has it, OutputError when it
+   * cannot be made, and the signal's reason on an abort.
    */
-  static async take(path: string): Promise<FileLock> {
+  static async take(path: string, signal?: AbortSignal): Promise<FileLock> {
     const folder = dirname(path);
     // A number of its own: of one process several threads may want the lock, one after another.
     const content = `${JSON.stringify({ ...(await ownerOf(process.pid)), id: randomUUID() })}\n`;
     // Linked into place with its content: no reader sees an empty lock.
-    const own = temporaryIn(folder);
+    const own: Draft = { path: temporaryIn(folder), content };
     try {
-      await writeFile(own, content, { flag: 'wx' });
-      while (!(await linked(own, path))) await removeIfAbandoned(path, own);
+      await writeFile(own.path, content, { flag: 'wx' });
+      while (!(await linked(own, path))) {
+        signal?.throwIfAborted();
+        await removeIfAbandoned(path, own);
+      }
       return new FileLock(path, content);
     } catch (error) {
-      if (error instanceof LockHeld) throw error;
+      if (error instanceof LockHeld || (signal?.aborted && error === signal.reason)) throw error;
       throw new OutputError(`cannot lock ${path}: ${fileErrorReason(error)}`, { path }, { cause: error });
     } finally {
-      await rm(own, { force: true }).catch(() => {});
+      await rm(own.path, { force: true }).catch(() => {});
     }
+  }
+
+  /**
+   * To be called before something is written under the lock. Throws LockLost when it is this process's no more: another
+   * one has taken over, for this one stood still for long, or the folder was removed.
+   */
+  async requireHeld(): Promise<void> {
+    let now: string | undefined;
+    try {
+      now = await contentOf(this.path);
+    } catch {
+      // A file that cannot be read now says nothing about whose it is.
+      return;
+    }
+    if (now === this.content) return;
+    clearInterval(this.timer);
+    const { path } = this;
+    const folder = dirname(path);
+    if (now === undefined) {
+      throw new LockLost(
+        `${path} was removed while this process wrote to ${folder}, and so it writes nothing more there; begin again, or choose another folder`,
+        { path },
+      );
+    }
+    const owner = parseOwner(now);
+    const who = owner ? `process ${owner.pid} on ${owner.host}` : 'another process';
+    throw new LockLost(
+      `${who} has taken over ${folder}, as this one stood still for long or its files were removed, and so this one writes nothing more there; let the other one go on, or stop it and begin again`,
+      { path, ...(owner && { value: owner.pid }) },
+    );
   }
 
   async release(): Promise<void> {
     clearInterval(this.timer);
-    // Another process may have taken over, if this process stood still for long.
-    const now = await readFile(this.path, 'utf8').catch(() => undefined);
-    if (now === this.content) await rm(this.path, { force: true }).catch(() => {});
+    if (await this.isOwn()) await rm(this.path, { force: true }).catch(() => {});
+  }
+
+  /** Not the lock of another process, which would outlive it so. */
+  private async renew(): Promise<void> {
+    const now = new Date();
+    if (await this.isOwn()) await utimes(this.path, now, now).catch(() => {});
+  }
+
+  /** Another process may have taken over, if this process stood still for long. */
+  private async isOwn(): Promise<boolean> {
+    return (await readFile(this.path, 'utf8').catch(() => undefined)) === this.content;
   }
 }
 
 /** False when something is at `path` already. */
-async function linked(from: string, path: string): Promise<boolean> {
-  try {
-    await link(from, path);
-    return true;
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false;
-    throw error;
+async function linked(own: Draft, path: string): Promise<boolean> {
+  for (let sweeps = 0; ; sweeps++) {
+    try {
+      await link(own.path, path);
+      return true;
+    } catch (error) {
+      const { code } = error as NodeJS.ErrnoException;
+      if (code === 'EEXIST') return false;
+      if (code !== 'ENOENT' || sweeps === MOST_SWEEPS) throw error;
+      await writeFile(own.path, own.content);
+    }
   }
 }
 
@@ -98,7 +154,7 @@ async function linked(from: string, path: string): Promise<boolean> {
  * Throws LockHeld when the lock's owner lives. Only who has the guard beside it may take a lock away, and looks again
  * before: otherwise one that was taken over and locked anew in between would go with it.
  */
-async function removeIfAbandoned(path: string, own: string): Promise<void> {
+async function removeIfAbandoned(path: string, own: Draft): Promise<void> {
   await throwIfHeld(path, own);
   const guard = `${path}.takeover`;
   if (!(await linked(own, guard))) {
@@ -114,7 +170,7 @@ async function removeIfAbandoned(path: string, own: string): Promise<void> {
   }
 }
 
-async function throwIfHeld(path: string, own: string): Promise<void> {
+async function throwIfHeld(path: string, own: Draft): Promise<void> {
   const content = await contentOf(path);
   if (content === undefined) return;
   const owner = parseOwner(content);
@@ -122,10 +178,12 @@ async function throwIfHeld(path: string, own: string): Promise<void> {
 }
 
 /** Of a process that was killed with the guard, which is held for moments. */
-async function removeOldGuard(guard: string, own: string): Promise<void> {
+async function removeOldGuard(guard: string, own: Draft): Promise<void> {
   const content = await contentOf(guard);
-  const owner = content === undefined ? undefined : parseOwner(content);
-  if (owner !== undefined && !(await isAlive(owner, guard, own))) await rm(guard, { force: true });
+  if (content === undefined) return;
+  const owner = parseOwner(content);
+  const held = owner ? await isAlive(owner, guard, own) : await isYounger(guard, own, GUARD_ABANDONED);
+  if (!held) await rm(guard, { force: true });
 }
 
 async function contentOf(path: string): Promise<string | undefined> {
@@ -144,16 +202,22 @@ function parseOwner(content: string): Owner | undefined {
   }
 }
 
-async function isAlive(owner: Owner, path: string, own: string): Promise<boolean> {
+async function isAlive(owner: Owner, path: string, own: Draft): Promise<boolean> {
   const here = await ownerOf(owner.pid);
   if (owner.place === here.place) {
     if (here.began === '' || owner.began !== here.began) return false;
     // Of this very process a worker thread may have ended and left its lock, which then is no longer renewed.
     if (owner.pid !== process.pid) return true;
   }
-  // Both times are the file system's, whatever the machines' clocks say.
-  const [lock, now] = await Promise.all([stat(path), stat(own)]).catch(() => []);
-  return lock !== undefined && now !== undefined && now.mtimeMs - lock.mtimeMs < ABANDONED;
+  return isYounger(path, own, ABANDONED);
+}
+
+/** Both times are the file system's, whatever the machines' clocks say. */
+async function isYounger(path: string, own: Draft, age: number): Promise<boolean> {
+  // Written anew: the lock may be younger than the wait for it.
+  await writeFile(own.path, own.content);
+  const [lock, now] = await Promise.all([stat(path), stat(own.path)]).catch(() => []);
+  return lock !== undefined && now !== undefined && now.mtimeMs - lock.mtimeMs < age;
 }
 
 /** What a process of that number here would write; `began` is empty when there is none. */

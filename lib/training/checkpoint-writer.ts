@@ -16,6 +16,8 @@ export interface CheckpointWriterOptions {
   trainer: NativeTrainer;
   config: Config;
   folder: RunFolder;
+  /** See LoopOptions. */
+  requireLock?: (() => Promise<void>) | undefined;
   dataHash: string;
   /** Checkpoint that the run goes on from. */
   latest?: string | undefined;
@@ -83,8 +85,12 @@ export class CheckpointWriter {
         { field: bad },
       );
     }
-    const path = this.options.folder.checkpoint(step);
+    const { folder, requireLock } = this.options;
+    const path = folder.checkpoint(step);
+    await requireLock?.();
     await saveCheckpoint(path, checkpoint);
+    // To write it may have taken long, and what another run has there is not for this one to remove.
+    await requireLock?.();
     this.latest = path;
     this.written.push({ step, path });
     await this.removeOld(step);

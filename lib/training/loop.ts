@@ -28,6 +28,8 @@ export interface LoopOptions {
   addon: Pick<Addon, 'latents' | 'parameters'>;
   config: Config;
   folder: RunFolder;
+  /** Called before something is written there. Throws LockLost when another run has taken it over, which ends this one. */
+  requireLock?: (() => Promise<void>) | undefined;
   dataHash: string;
   /** Real images to be reconstructed: ArtifactsOptions. */
   images: ImageBatch;

@@ -2,6 +2,7 @@
 import { resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { type LoadedCheckpoint, stateOf } from '../checkpoint/checkpoint.js';
+import { readConfigFile } from '../config/file.js';
 import { type ConfigLayer, resolveConfig } from '../config/resolve.js';
 import type { Config } from '../config/schema.js';
 import { openData, type PreparedSet, type PrepareProgress, spreadRows } from '../data/dataset.js';
@@ -46,8 +47,10 @@ export interface Plan {
   control: { signal?: AbortSignal | undefined };
   /** The ranks of this run, of which this is rank 0; absent in a run on one. */
   team?: Team | undefined;
-  /** Keeps other runs out of the folder, which must exist by then. */
-  lock(): Promise<void>;
+  /** Keeps other runs out of the folder, which must exist by then; false on an abort. */
+  lock(): Promise<boolean>;
+  /** Throws LockLost when another run has taken the folder over nevertheless. */
+  requireLock(): Promise<void>;
 }
 
 /** Yields the ticks until training begins; gives what the training loop needs, or undefined when all is said. */
@@ -70,17 +73,23 @@ export async function* beginRun(out: string, plan: Plan): Preparation {
     return undefined;
   }
   await ensureFolder(out);
-  await lock();
+  if (!(await lock())) {
+    yield abortedEnd(config);
+    return undefined;
+  }
   const folder = await RunFolder.claim(out);
   await folder.sweep();
   const wrote = await writeInitRecord(folder, weights);
-  return yield* setUp({ addon, config, dataset, folder, signal: control.signal, weights, wrote, team });
+  return yield* setUp({ ...plan, addon, config, dataset, folder, signal: control.signal, weights, wrote });
 }
 
 /** A run that was begun before, from its newest whole checkpoint. */
 export async function* continueRun(folder: RunFolder, plan: Plan): Preparation {
   const { data, layers, initFrom, control, lock, team } = plan;
-  await lock();
+  if (!(await lock())) {
+    yield abortedEnd(resolveConfig([await readConfigFile(folder.config), ...layers]));
+    return undefined;
+  }
   await folder.sweep();
   const addon = loadAddon();
   const { config, checkpoint } = await findRun(folder, layers, addon);
@@ -110,7 +119,16 @@ export async function* continueRun(folder: RunFolder, plan: Plan): Preparation {
     return undefined;
   }
   if (checkpoint !== undefined) requireSameData(data, dataset.hash, checkpoint);
-  return yield* setUp({ addon, config, dataset, folder, signal: control.signal, checkpoint, weights, team });
+  return yield* setUp({
+    ...plan,
+    addon,
+    config,
+    dataset,
+    folder,
+    signal: control.signal,
+    checkpoint,
+    weights,
+  });
 }
 
 /** Whether an abort in the last step kept the evaluation at the end from being made. */
@@ -131,7 +149,7 @@ const abortedEnd = ({ steps }: Config, from?: LoadedCheckpoint): EndTick => ({
   ...(from !== undefined && { checkpoint: from.path }),
 });
 
-interface SetUpOptions {
+interface SetUpOptions extends Pick<Plan, 'team' | 'requireLock'> {
   addon: Addon;
   config: Config;
   dataset: PreparedSet;
@@ -142,15 +160,16 @@ interface SetUpOptions {
   weights?: InitialWeights | undefined;
   /** Files written so far. */
   wrote?: string[];
-  team?: Team | undefined;
 }
 
 /** Writes the run's first files and sets up the trainer, which maps the images and holds the only copy of the state. */
 async function* setUp(options: SetUpOptions): Preparation {
-  const { addon, config, folder, signal, checkpoint, weights, wrote = [], team } = options;
+  const { addon, config, folder, signal, checkpoint, weights, wrote = [], team, requireLock } = options;
   const { dataset } = options;
   const { skipped, hash: dataHash, source } = dataset;
   const [imageCount] = dataset.shape;
+  // The images may have taken hours.
+  await requireLock();
   await folder.begin(config, skipped);
   const session = await describeSession({
     info: addon.info(),
@@ -198,6 +217,7 @@ async function* setUp(options: SetUpOptions): Preparation {
     evaluator,
     config,
     folder,
+    requireLock,
     dataHash,
     images: await spreadRows(dataset, RECONSTRUCTED),
     initialState: () => initialState({ folder, config, addon }),

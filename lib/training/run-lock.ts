@@ -6,10 +6,13 @@ import { FileLock, LockHeld } from '../file-lock.js';
 const NAME = 'run.lock';
 
 export const RunLock = {
-  /** Locks the folder, which must exist. Throws OutputError when another run has it, naming its process. */
-  async take(folder: string): Promise<FileLock> {
+  /**
+   * Locks the folder, which must exist. Throws OutputError when another run has it, naming its process, and the
+   * signal's reason on an abort.
+   */
+  async take(folder: string, signal?: AbortSignal): Promise<FileLock> {
     const path = join(folder, NAME);
-    return FileLock.take(path).catch((error: unknown) => {
+    return FileLock.take(path, signal).catch((error: unknown) => {
       if (!(error instanceof LockHeld)) throw error;
       const { pid, host } = error.owner;
       throw new OutputError(

@@ -1,5 +1,6 @@
 /** A run between two roll-backs; the whole of one that has none. */
 import { OutputError } from '../errors.js';
+import { LockLost } from '../file-lock.js';
 import type { StepReport, StepSchedule } from '../native.js';
 import { Artifacts } from './artifacts.js';
 import { CheckpointWriter } from './checkpoint-writer.js';
@@ -77,6 +78,7 @@ export class Section {
   static async open(options: SectionOptions): Promise<Section> {
     const { config, folder, from } = options;
     const { step: begun = 0, recent } = from ?? {};
+    await options.requireLock?.();
     const summedUp = begun - (recent ? recent.steps + recent.skipped : 0);
     const file = await MetricsFile.open(
       folder.metrics,
@@ -112,6 +114,7 @@ export class Section {
         yield* warnings.take();
         if (chunk === undefined) continue;
         if ('failure' in chunk) {
+          await this.options.requireLock?.();
           await warnings.tolerate('metrics', () => this.parts.log.flush());
           return chunk.failure;
         }
@@ -185,6 +188,7 @@ export class Section {
   private async writeDue(): Promise<void> {
     const { config, warnings, guard, checkpointWanted } = this.options;
     const { step, parts } = this;
+    await this.options.requireLock?.();
     if (isDue(step, config.metricEvery) && step < this.lastStep) await this.measure();
     await warnings.tolerate('metrics', () => parts.log.flush());
     if (isDue(step, config.sampleEvery) && step < this.lastStep) {
@@ -222,8 +226,9 @@ export class Section {
     const order = signal?.aborted ? [save, lines, pictures] : [measure, lines, pictures, save];
     const failures: OutputError[] = [];
     for (const operation of order) {
+      await this.options.requireLock?.();
       await operation().catch((error: unknown) => {
-        if (!(error instanceof OutputError)) throw error;
+        if (!(error instanceof OutputError) || error instanceof LockLost) throw error;
         // That the state could not be saved matters most.
         if (operation === save) failures.unshift(error);
         else failures.push(error);

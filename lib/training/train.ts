@@ -141,11 +141,19 @@ async function* ownTicks(
   if (resume && found === undefined)
     yield { type: 'note', level: 'info', message: `there is no run in ${out} yet; beginning one` };
   let held: FileLock | undefined;
+  const { signal } = control;
   const lock = async () => {
-    held = await RunLock.take(out);
+    try {
+      held = await RunLock.take(out, signal);
+      return true;
+    } catch (error) {
+      if (signal?.aborted && error === signal.reason) return false;
+      throw error;
+    }
   };
+  const requireLock = async () => held?.requireHeld();
   try {
-    const plan = { data, layers, initFrom, control, lock, team };
+    const plan = { data, layers, initFrom, control, lock, requireLock, team };
     const run = found === undefined ? yield* beginRun(out, plan) : yield* continueRun(found, plan);
     if (run === undefined) return;
     try {

@@ -1,4 +1,5 @@
 import { OutputError } from '../errors.js';
+import { LockLost } from '../file-lock.js';
 import type { NoteTick } from './ticks.js';
 
 /** Milliseconds before the same fault is told again. */
@@ -27,9 +28,9 @@ export class Warnings {
     }
   }
 
-  /** Throws `error` again unless it is one of the output. */
+  /** Throws `error` again unless it is one of the output that may pass. */
   add(what: string, error: unknown): void {
-    if (!(error instanceof OutputError)) throw error;
+    if (!(error instanceof OutputError) || error instanceof LockLost) throw error;
     this.repeat(what, `${error.message}; training goes on, ${what} will be tried again`);
   }
 

@@ -80,7 +80,7 @@ export async function cachedSet(
 async function takeLock(path: string, { signal, onWait }: CacheControl): Promise<FileLock> {
   for (let waited = false; ; waited = true) {
     try {
-      return await FileLock.take(path);
+      return await FileLock.take(path, signal);
     } catch (error) {
       if (!(error instanceof LockHeld)) throw error;
       if (!waited) onWait?.(error.owner.pid);

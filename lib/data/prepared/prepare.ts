@@ -70,7 +70,7 @@ export async function prepare(options: PrepareOptions, control: PrepareControl =
   await refuseOverInput(out, path, 'out');
   const source = await openSource(path, { signal: control.signal, maxPixels: format.maxPixels });
   await ensureFolder(dirname(out));
-  const lock = await FileLock.take(`${out}.lock`).catch((error: unknown) => {
+  const lock = await FileLock.take(`${out}.lock`, control.signal).catch((error: unknown) => {
     if (!(error instanceof LockHeld)) throw error;
     const { pid, host } = error.owner;
     throw new OutputError(`${out} is being written by process ${pid} on ${host}`, { path: out, value: pid });

@@ -12,6 +12,7 @@ import { attempt, ensureFolder, removeTemporary, syncFolder, writeFileAtomic } f
 import type { IndexedImages, IndexRange } from '../stream.js';
 import { lockSink } from './lock.js';
 import { type Manifest, manifestOf, manifestText, readManifest, refuseOther } from './manifest.js';
+import type { OpenControl } from './open.js';
 import type { ImageSet, Sink } from './sink.js';
 
 /** A format with its images one after the other. All bytes depend on the set alone. */
@@ -43,12 +44,17 @@ export class FileSink implements Sink {
   ) {}
 
   /** Throws OutputError when there is something else at `path`, or another process writes there. */
-  static async open(path: string, container: Container, set: ImageSet, threads?: number): Promise<Sink> {
+  static async open(
+    path: string,
+    container: Container,
+    set: ImageSet,
+    { threads, signal }: OpenControl = {},
+  ): Promise<Sink> {
     const manifest = manifestOf(container.kind, set);
     if (await isFinished(path, manifest)) return FINISHED;
     const folder = partialFolder(path);
     await ensureFolder(folder);
-    const lock = await lockSink(folder);
+    const lock = await lockSink(folder, signal);
     try {
       await removeTemporary(folder);
       const begun = await readManifest(join(folder, MANIFEST));
@@ -88,7 +94,9 @@ export class FileSink implements Sink {
   }
 
   async write(images: IndexedImages): Promise<void> {
-    await this.append(await this.container.encode(images, this.threads));
+    const data = await this.container.encode(images, this.threads);
+    await this.lock.requireHeld();
+    await this.append(data);
     this.images += images.shape[0];
     if (performance.now() - this.lastCommit > COMMIT_INTERVAL) await this.commit();
   }
@@ -144,6 +152,7 @@ export class FileSink implements Sink {
 
   /** Everything so far is safe. */
   private async commit(): Promise<void> {
+    await this.lock.requireHeld();
     await attempt(this.path, () => this.file.datasync());
     await writeFileAtomic(join(partialFolder(this.path), MANIFEST), [this.manifest()]);
     this.lastCommit = performance.now();

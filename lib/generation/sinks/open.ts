@@ -42,5 +42,5 @@ export function openSink(target: string | Writable, set: ImageSet, control: Open
     CONTAINERS[/\.(npy|tar|zip)$/i.exec(target)?.[0].toLowerCase() as keyof typeof CONTAINERS];
   return container === undefined
     ? PngFolder.open(target, set, control)
-    : FileSink.open(target, container, set, control.threads);
+    : FileSink.open(target, container, set, control);
 }

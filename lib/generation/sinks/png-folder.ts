@@ -50,7 +50,7 @@ export class PngFolder implements Sink {
   static async open(path: string, set: ImageSet, control: OpenControl): Promise<Sink> {
     const { signal, onCheck, threads, syncFileSystem } = control;
     await ensureFolder(path);
-    const lock = await lockSink(path);
+    const lock = await lockSink(path, signal);
     try {
       await removeTemporary(path);
       const names = await readdir(path);
@@ -96,6 +96,7 @@ export class PngFolder implements Sink {
    */
   async write(images: IndexedImages): Promise<void> {
     this.syncFault?.();
+    await this.lock.requireHeld();
     await placePngs(images, this.path, this.threads);
     for (let i = 0; i < images.shape[0]; i++) this.unsynced.push(imageName(images.startIndex + i));
     if (this.syncing === undefined && performance.now() > this.nextSync) this.sync();

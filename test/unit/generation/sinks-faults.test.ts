@@ -1,4 +1,4 @@
-import { type FileHandle, open, readFile } from 'node:fs/promises';
+import { type FileHandle, open, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Writable } from 'node:stream';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
@@ -46,6 +46,21 @@ describe('faults', () => {
     const stop = new AbortController();
     const stream = new Writable({ write: () => setImmediate(() => stop.abort(new Error('enough'))) });
     await expect(draw(stream, { control: { signal: stop.signal } }).done).rejects.toThrow('enough');
+  });
+
+  it.each(['drawn', 'drawn.npy'])('another process that took over: %s is left to it', async (name) => {
+    const path = join(folder, name);
+    const lock = join(name === 'drawn' ? path : `${path}.partial`, 'generate.lock');
+    const other = '{"pid":17,"host":"elsewhere"}';
+    let drawn = 0;
+    const onDraw = async () => {
+      if (drawn++ === 2) await writeFile(lock, other);
+    };
+    await expect(draw(path, { onDraw }).done).rejects.toMatchObject({
+      code: 'ERR_SAN_OUTPUT',
+      message: expect.stringContaining('process 17 on elsewhere has taken over'),
+    });
+    expect(await readFile(lock, 'utf8')).toBe(other);
   });
 
   it('a full disk: says so, keeps what is there, and goes on once there is room', async () => {

@@ -1,4 +1,4 @@
-import { mkdir, readdir, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import sharp from 'sharp';
 import { beforeEach, describe, expect, it, vi } from 'vitest';
@@ -44,6 +44,12 @@ async function setUp(count = 5): Promise<TrainOptions & { folder: string }> {
     sampleCount: 4,
   };
 }
+
+const filesOf = async (folder: string) =>
+  (await readdir(folder, { recursive: true, withFileTypes: true }))
+    .filter((entry) => entry.isFile())
+    .map(({ path, name }) => join(path, name))
+    .sort();
 
 async function ticksOf({ folder: _, ...options }: TrainOptions & { folder?: string }, signal?: AbortSignal) {
   const ticks = [];
@@ -134,6 +140,41 @@ describe('train', () => {
     }
     expect(ticks.at(-1)).toMatchObject({ type: 'end', stopped: 'aborted', step: 0 });
     expect(fake.trainers).toHaveLength(0);
+  });
+
+  it('ends without another write when its folder is taken over or removed', async () => {
+    const { folder: _, ...options } = await setUp();
+    const lock = join(options.out, 'run.lock');
+    const untilStep2 = async (then: () => Promise<void>) => {
+      for await (const tick of train({ ...options, sampleEvery: 2, logEvery: 1, checkpointEvery: 0 }))
+        if (tick.type === 'steps' && tick.step === 2) await then();
+    };
+    const before = new Map<string, string>();
+    const taken = untilStep2(async () => {
+      await writeFile(lock, '{"pid":17,"host":"elsewhere"}');
+      for (const name of await filesOf(options.out)) before.set(name, await readFile(name, 'latin1'));
+    });
+    await expect(taken).rejects.toMatchObject({
+      code: 'ERR_SAN_OUTPUT',
+      message: expect.stringContaining('process 17 on elsewhere has taken over'),
+    });
+    expect(await filesOf(options.out)).toEqual([...before.keys()]);
+    for (const [name, text] of before) expect(await readFile(name, 'latin1')).toBe(text);
+    await rm(options.out, { recursive: true });
+    const removed = untilStep2(() => rm(options.out, { recursive: true }));
+    await expect(removed).rejects.toMatchObject({
+      code: 'ERR_SAN_OUTPUT',
+      message: expect.stringContaining('was removed'),
+    });
+    await expect(readdir(options.out)).rejects.toMatchObject({ code: 'ENOENT' });
+  });
+
+  it('ends in order when aborted while it waits for the lock of its folder', async () => {
+    const { folder: _, ...options } = await setUp();
+    for await (const tick of train(options)) if (tick.type === 'steps') break;
+    for (const name of ['run.lock', 'run.lock.takeover']) await writeFile(join(options.out, name), '');
+    const ticks = await ticksOf({ ...options, resume: true }, AbortSignal.abort());
+    expect(ticks.at(-1)).toMatchObject({ type: 'end', stopped: 'aborted', steps: 8 });
   });
 
   it('may be left while the images are read', async () => {
