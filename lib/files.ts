@@ -138,6 +138,37 @@ export async function syncFiles(
   await attempt(folder, () => syncFolder(folder));
 }
 
+/** A file that grows at its end. What a failed append left there is cut off by the next one. */
+export class GrowingFile {
+  readonly path: string;
+  /** Bytes that were appended whole. */
+  private size: number;
+  private torn = false;
+
+  constructor(path: string, size = 0) {
+    this.path = path;
+    this.size = size;
+  }
+
+  /** Makes the file where it is missing. Throws OutputError; nothing of `data` then counts as written. */
+  async append(data: Uint8Array): Promise<void> {
+    await attempt(this.path, async () => {
+      const { torn } = this;
+      this.torn = true;
+      const file = await open(this.path, 'a');
+      try {
+        // Once it is open: a file that could not be made before is there by now, and has nothing to cut off.
+        if (torn && (await file.stat()).size > this.size) await file.truncate(this.size);
+        await file.writeFile(data);
+      } finally {
+        await file.close();
+      }
+      this.torn = false;
+    });
+    this.size += data.length;
+  }
+}
+
 /** Makes the names in a folder safe from a power failure. */
 export async function syncFolder(folder: string): Promise<void> {
   let handle: FileHandle | undefined;

@@ -1,6 +1,6 @@
-import { appendFile, readFile, truncate } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { OutputError } from '../errors.js';
-import { fileErrorReason, writeFileAtomic } from '../files.js';
+import { fileErrorReason, GrowingFile, writeFileAtomic } from '../files.js';
 
 /** A line of metrics.jsonl: a step and numbers under names. */
 export type MetricsLine = { step: number } & Record<string, unknown>;
@@ -9,16 +9,12 @@ export type MetricsLine = { step: number } & Record<string, unknown>;
 export class MetricsFile {
   /** Lines of the run so far that stay. */
   readonly kept: readonly MetricsLine[];
-  private readonly path: string;
-  /** Bytes of whole lines. */
-  private size: number;
+  private readonly file: GrowingFile;
   private waiting = '';
-  private torn = false;
 
   private constructor(path: string, kept: readonly MetricsLine[], size: number) {
-    this.path = path;
+    this.file = new GrowingFile(path, size);
     this.kept = kept;
-    this.size = size;
   }
 
   /** Keeps the lines that `keep` says and cuts off the others. Throws OutputError. */
@@ -39,16 +35,7 @@ export class MetricsFile {
   async append(lines: readonly MetricsLine[]): Promise<void> {
     this.waiting += lines.map((line) => `${JSON.stringify(line)}\n`).join('');
     if (this.waiting === '') return;
-    try {
-      if (this.torn) await truncate(this.path, this.size);
-      this.torn = true;
-      await appendFile(this.path, this.waiting);
-      this.torn = false;
-    } catch (error) {
-      const { path } = this;
-      throw new OutputError(`cannot write ${path}: ${fileErrorReason(error)}`, { path }, { cause: error });
-    }
-    this.size += Buffer.byteLength(this.waiting);
+    await this.file.append(Buffer.from(this.waiting));
     this.waiting = '';
   }
 }

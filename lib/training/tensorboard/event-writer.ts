@@ -1,9 +1,7 @@
 /** Scalars and pictures of a run for TensorBoard. */
-import { appendFile, truncate } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
-import { OutputError } from '../../errors.js';
-import { ensureFolder, fileErrorReason } from '../../files.js';
+import { ensureFolder, GrowingFile } from '../../files.js';
 import { type Event, encodeEvent, FILE_VERSION, SESSION_START } from './event.js';
 import { removeEventsAfter } from './purge.js';
 import { encodeRecord } from './record.js';
@@ -22,17 +20,16 @@ let files = 0;
 export class EventWriter {
   /** The event file. */
   readonly path: string;
+  private readonly file: GrowingFile;
   private waiting: Uint8Array[] = [];
   private waitingBytes = 0;
-  /** Bytes of whole records in the file. */
-  private size = 0;
-  private torn = false;
   /** A file begins with its first value: a run that takes no step leaves none. */
   private begun = false;
   private flushing: Promise<void> = Promise.resolve();
 
   private constructor(path: string) {
     this.path = path;
+    this.file = new GrowingFile(path);
   }
 
   /**
@@ -90,19 +87,11 @@ export class EventWriter {
   }
 
   private async write(): Promise<void> {
-    const { path, waiting } = this;
+    const { waiting } = this;
     if (!this.begun || waiting.length === 0) return;
     const bytes = Buffer.concat(waiting);
     const count = waiting.length;
-    try {
-      if (this.torn) await truncate(path, this.size);
-      this.torn = true;
-      await appendFile(path, bytes);
-      this.torn = false;
-    } catch (error) {
-      throw new OutputError(`cannot write ${path}: ${fileErrorReason(error)}`, { path }, { cause: error });
-    }
-    this.size += bytes.length;
+    await this.file.append(bytes);
     this.waiting = this.waiting.slice(count);
     this.waitingBytes -= bytes.length;
   }

@@ -1,5 +1,5 @@
 import { chmod, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { MetricsFile } from '../../../lib/training/metrics-file.js';
 import { temporaryFolder } from '../support/temporary.js';
@@ -24,6 +24,16 @@ describe('MetricsFile', () => {
     const file = await MetricsFile.open(path, () => false);
     await file.append([]);
     await expect(readFile(path)).rejects.toMatchObject({ code: 'ENOENT' });
+  });
+
+  it('loses no line when the file cannot even be made at first', async () => {
+    const path = join(await temporaryFolder(), 'missing', 'metrics.jsonl');
+    const file = await MetricsFile.open(path, () => false);
+    for (const step of [1, 2])
+      await expect(file.append([{ step }])).rejects.toMatchObject({ code: 'ERR_SAN_OUTPUT' });
+    await mkdir(dirname(path));
+    await file.append([{ step: 3 }]);
+    expect(await readFile(path, 'utf8')).toBe(text({ step: 1 }, { step: 2 }, { step: 3 }));
   });
 
   it('loses no line while it cannot be written', async () => {

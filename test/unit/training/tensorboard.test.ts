@@ -201,6 +201,19 @@ describe('EventWriter', () => {
     );
   });
 
+  it('writes later what it could not even make a file for', async () => {
+    const folder = join(await temporaryFolder(), 'tensorboard');
+    const writer = await EventWriter.open(folder, { keepUpTo: 0 });
+    await rm(folder, { recursive: true });
+    for (const step of [1, 2]) {
+      writer.scalars(step, { a: step });
+      await expect(writer.flush()).rejects.toMatchObject({ code: 'ERR_SAN_OUTPUT' });
+    }
+    await mkdir(folder);
+    await writer.close();
+    expect(records(await readFile(writer.path))).toHaveLength(3);
+  });
+
   it('writes later what the disk had no room for', async () => {
     const folder = await temporaryFolder();
     const writer = await EventWriter.open(folder, { keepUpTo: 0 });
