@@ -4,6 +4,7 @@ import type { MeasureControl } from '../metrics/blocks.js';
 import { duration } from '../setup/progress.js';
 import { ExitStatus } from './exit-status.js';
 import { rate } from './format.js';
+import { leaveOn } from './leave.js';
 import { statusLine } from './status-line.js';
 
 const SIGNALS = ['SIGINT', 'SIGTERM'] as const;
@@ -73,6 +74,7 @@ function stopOnSignal() {
     },
   };
   function onSignal(name: NodeJS.Signals): void {
+    leaveOn([name]);
     stop.status = 128 + constants.signals[name];
     controller.abort();
   }

@@ -10,6 +10,7 @@ import { exportCommand } from './export.js';
 import { generateCommand } from './generate.js';
 import { inspectCommand } from './inspect.js';
 import { interpolateCommand } from './interpolate.js';
+import { setExit } from './leave.js';
 import { neighborsCommand } from './neighbors.js';
 import { prepareCommand } from './prepare.js';
 import { reconstructCommand } from './reconstruct.js';
@@ -41,8 +42,13 @@ const NAMES = Object.keys(COMMANDS);
 /**
  * Runs one command line, without the program's name, and gives its exit status: 0; 1 for an error, told in one line
  * on stderr; 2 for a wrong command line; 128 + n after signal n. Set SAN_NATIVE_DEBUG=1 to see stacks.
+ * @param exit Ends the process at once, for a second signal where the kernel does not
  */
-export async function main(argv: readonly string[]): Promise<number> {
+export async function main(
+  argv: readonly string[],
+  exit?: ((status: number) => void) | undefined,
+): Promise<number> {
+  setExit(exit);
   try {
     await parser(argv).parseAsync(withHelp(argv));
     return 0;

@@ -12,6 +12,7 @@ import { train } from '../training/train.js';
 import { askToResume } from './ask.js';
 import { ExitStatus } from './exit-status.js';
 import { configFlags, configFromFlags } from './flags.js';
+import { leaveOn } from './leave.js';
 import { type PlanArguments, planFlags, showPlan, wantsPlan } from './plan.js';
 import { profileText } from './profile-text.js';
 import { createReporter, type Reporter } from './progress.js';
@@ -133,7 +134,7 @@ async function run(argv: ArgumentsCamelCase<TrainArguments>): Promise<void> {
   if (out === undefined) throw new UsageError('the flag --out is missing');
   const resume = argv.resume || (!argv.json && !argv.quiet && !follows && (await askToResume(out)));
   const reporter = createReporter({ json: argv.json, quiet: argv.quiet || follows });
-  const stop = stopOnSignal(reporter);
+  const stop = stopOnSignal(reporter, ranks !== undefined);
   const save = saveOnSignal(reporter);
   try {
     const options = {
@@ -236,20 +237,23 @@ function saveOnSignal(reporter: Reporter) {
 
 /**
  * The first signal ends training in order; with our listener gone, a second one ends the process at once. A reader of
- * our output that goes away is a signal too.
+ * our output that goes away is a signal too, and for a rank so is the end of the launcher.
  */
-function stopOnSignal(reporter: Reporter) {
+function stopOnSignal(reporter: Reporter, isRank: boolean) {
   const controller = new AbortController();
   const stop = { signal: controller.signal, status: 0, release };
   function end(name: NodeJS.Signals): void {
     stop.status ||= 128 + constants.signals[name];
     controller.abort();
   }
+  let asked = false;
   function onSignal(name: NodeJS.Signals): void {
-    if (stop.status !== 0) return;
+    if (asked) return;
+    asked = true;
     // Not before: npm passes on a Ctrl-C that the terminal has sent us as well.
     setTimeout(() => {
       for (const other of SIGNALS) process.off(other, onSignal);
+      leaveOn(SIGNALS);
     }, SAME_SIGNAL).unref();
     reporter.note(`${name}: saving a checkpoint after this step; once more leaves at once`);
     end(name);
@@ -258,8 +262,10 @@ function stopOnSignal(reporter: Reporter) {
   const onFault = ({ code }: NodeJS.ErrnoException) =>
     code === 'EPIPE' ? end('SIGPIPE') : controller.abort();
   const streams = [process.stdout, process.stderr];
+  const onOrphaned = () => end('SIGTERM');
   function release(): void {
     for (const name of SIGNALS) process.off(name, onSignal);
+    process.off('disconnect', onOrphaned);
     // The fault of the last write is told only after it.
     setImmediate(() => {
       for (const stream of streams) stream.off('error', onFault);
@@ -267,5 +273,12 @@ function stopOnSignal(reporter: Reporter) {
   }
   for (const name of SIGNALS) process.on(name, onSignal);
   for (const stream of streams) stream.on('error', onFault);
+  if (isRank) {
+    // False, not undefined: there was a launcher.
+    if (process.connected === false) onOrphaned();
+    process.on('disconnect', onOrphaned);
+    // Which its listener has made a reason to stay.
+    process.channel?.unref();
+  }
   return stop;
 }

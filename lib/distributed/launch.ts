@@ -8,11 +8,12 @@ import { createInterface } from 'node:readline';
 /** Milliseconds that ranks have to end by themselves after one has failed, and then after SIGTERM. */
 const GRACE = 20_000;
 const LAST_GRACE = 5_000;
-const FORWARDED = ['SIGINT', 'SIGTERM', 'SIGUSR1'] as const;
+const FORWARDED = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT', 'SIGUSR1'] as const;
 
 /**
  * Runs this program with `args` as `count` ranks and gives the exit status: that of the rank that failed first, or 0.
- * Rank 0 has this process's input and output; what others print on stderr is passed on under their number.
+ * Rank 0 has this process's input and output; what others print on stderr is passed on under their number. When this
+ * process is killed, the ranks see their channel to it close and end in order.
  */
 export async function launchRanks(count: number, args: readonly string[]): Promise<number> {
   const port = await freePort();
@@ -20,7 +21,7 @@ export async function launchRanks(count: number, args: readonly string[]): Promi
   const threads = Math.max(1, Math.floor(availableParallelism() / count));
   const ranks = Array.from({ length: count }, (_, rank) => {
     const child = spawn(process.execPath, [process.argv[1] ?? '', ...args], {
-      stdio: rank === 0 ? 'inherit' : ['ignore', 'ignore', 'pipe'],
+      stdio: rank === 0 ? ['inherit', 'inherit', 'inherit', 'ipc'] : ['ignore', 'ignore', 'pipe', 'ipc'],
       env: {
         OMP_NUM_THREADS: String(threads),
         ...process.env,

@@ -137,6 +137,22 @@ describe('the command line', () => {
     expect(await readdir(join(out, 'checkpoints'))).toHaveLength(2);
   });
 
+  test.each(['SIGKILL', 'SIGHUP'] as const)('no rank outlives a launcher that gets %s', async (signal) => {
+    const out = join(folder, `launched-${signal}`);
+    // Enough of an end for ranks that nobody ends.
+    const launcher = start(train(out, '--ranks', '2', '--json', '--max-minutes', '2'), {});
+    for (let i = 0; i < 600 && !launcher.output().includes('"type":"steps"'); i++) await delay(100);
+    launcher.kill(signal);
+    // Its outputs close with the last process that has them.
+    const ended = await launcher.ended;
+    if (signal === 'SIGHUP') {
+      expect(ended.code, ended.output).toBe(129);
+    } else {
+      expect(ended.output).toContain('"stopped":"aborted"');
+      expect(await readdir(out)).not.toContain('run.lock');
+    }
+  });
+
   test('a rank that is killed ends the other with an error that names it', async () => {
     const out = join(folder, 'killed');
     const [first, second] = await startBoth(train(out, '--steps', '1000000', '--checkpoint-every', '20'));
