@@ -1,6 +1,8 @@
-/** The public API of san-native. */
+/** The public API of san-native. Whatever type its signatures lead to is named here: test/unit/types.test.ts. */
+export type { DamagedCheckpoint } from './checkpoint/checkpoint.js';
+export type { NetworkName } from './checkpoint/parameters.js';
 export type { PresetName } from './config/presets.js';
-export type { Config, ConfigInput, MetricName } from './config/schema.js';
+export type { Config, ConfigInput, Measured, MetricName } from './config/schema.js';
 export type { Skipped } from './data/folder.js';
 export {
   type DataReport,
@@ -17,6 +19,7 @@ export {
   type PrepareProgress,
   prepare,
 } from './data/prepared/prepare.js';
+export type { PreparedSet } from './data/prepared/prepared-set.js';
 export { type RankOptions, rankFromEnvironment } from './distributed/ranks.js';
 export * from './errors.js';
 export {
@@ -26,6 +29,7 @@ export {
   exportOnnx,
   type OnnxValue,
 } from './export/export.js';
+export type { OnnxPixels } from './export/networks.js';
 export type { GenerateControl, GenerateProgress, GenerateSummary } from './generation/generate-to.js';
 export {
   type PrecisionError,
@@ -33,6 +37,7 @@ export {
   precisionError,
 } from './generation/precision-error.js';
 export {
+  type BatchSize,
   type GenerateOptions,
   type GenerateToOptions,
   type LoadOptions,
@@ -43,21 +48,27 @@ export type { IndexedImages } from './generation/stream.js';
 export { type Inspection, inspectCheckpoint, type TensorSummary } from './inspect/inspect.js';
 export type { MeasureControl } from './metrics/blocks.js';
 export { type EvaluateOptions, type Evaluation, evaluate } from './metrics/evaluate.js';
+export type { MetricValues } from './metrics/sampler.js';
 export type {
   AugmentationOptions,
+  Device,
+  Dtype,
   Estimator,
   ImageBatch,
+  InferencePrecision,
   LatentBatch,
   LoaderOptions,
   Losses,
   LossName,
   NativeLoader,
   Pairing,
+  Peak,
+  Precision,
   SampleOptions,
   Truncation,
 } from './native.js';
 export { type Arithmetic, type Profile, type ProfileOptions, profile } from './profiling/profile.js';
-export type { TimeShare } from './profiling/summary.js';
+export type { DeviceSummary, ProfileSummary, TimeShare } from './profiling/summary.js';
 export type { Endpoint } from './reverser/ends.js';
 export {
   type Changes,
@@ -86,6 +97,8 @@ export { type Reconstructed, type ReconstructOptions, reconstructImages } from '
 export { type Reversed, type ReverseOptions, reverseImages } from './reverser/reverse.js';
 export { type Scored, type ScoreOptions, scoreImages, scoreReference } from './reverser/score.js';
 export type { ImageMeasures, ImageScore, LogStatistics, ScoreReference } from './reverser/scores.js';
+export type { DrawnWay } from './reverser/way.js';
+export type { MemoryEstimate, PartParameters, StateBytes, StepFlops } from './training/cost.js';
 export { type DryRun, type DryRunControl, type DryRunOptions, dryRun } from './training/dry-run.js';
 export type { Log, LogEvent } from './training/log.js';
 export { previewAugmentation } from './training/preview-augmentation.js';

@@ -318,7 +318,7 @@ export interface SampleOptions {
   /** Non-negative safe integer. */
   seed: number;
   /** Index of the first image; image i of a seed is the same in any batch. Default 0. */
-  startIndex?: number;
+  startIndex?: number | undefined;
   count: number;
 }
 
@@ -433,14 +433,14 @@ export interface LatentStatistics {
 
 export interface LoaderOptions {
   /** As in TrainerOptions; either this or `images`. Images must be square. */
-  dataset?: { path: string };
-  images?: ImageBatch;
+  dataset?: { path: string } | undefined;
+  images?: ImageBatch | undefined;
   batchSize: number;
   /** Keys order and augmentation, as a trainer's. */
   seed: number;
-  augmentation?: AugmentationOptions;
+  augmentation?: AugmentationOptions | undefined;
   /** Threads that make batches ahead, 1 to 256; default 1, as in a trainer. Their number changes no bit. */
-  workers?: number;
+  workers?: number | undefined;
 }
 
 /** The batches that a trainer with the same images, seed, batch size and augmentation sees. */

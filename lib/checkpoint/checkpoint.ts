@@ -34,6 +34,12 @@ export interface Checkpoint {
 /** Looks at a run folder while its checkpoints go as they are about to be read. */
 const MOST_LOOKS = 10;
 
+/** A checkpoint that was passed over, and what was wrong with it. */
+export interface DamagedCheckpoint {
+  path: string;
+  reason: string;
+}
+
 /** A checkpoint as found on disk. */
 export interface LoadedCheckpoint extends Checkpoint {
   path: string;
@@ -42,7 +48,7 @@ export interface LoadedCheckpoint extends Checkpoint {
   /** SHA-256 that the file carries, and that its content was found to have. */
   checksum: string;
   /** Newer checkpoints of the run that were damaged, and what was wrong with them. */
-  damaged: { path: string; reason: string }[];
+  damaged: DamagedCheckpoint[];
 }
 
 /** Writes the file whole or not at all; other work gets its turn meanwhile. Throws OutputError. */
@@ -88,7 +94,7 @@ async function newestWhole(
   addon: Pick<Addon, 'parameters'>,
   passOverGone: boolean,
 ): Promise<LoadedCheckpoint | undefined> {
-  const damaged: LoadedCheckpoint['damaged'] = [];
+  const damaged: DamagedCheckpoint[] = [];
   for (const path of await candidates(runOrFile)) {
     try {
       const checkpoint = await readCheckpoint(path);

@@ -1,8 +1,8 @@
 /** Warnings that several commands have in common, one line each on stderr. */
-import type { LoadedCheckpoint } from '../checkpoint/checkpoint.js';
+import type { DamagedCheckpoint } from '../checkpoint/checkpoint.js';
 import type { Skipped } from '../data/folder.js';
 
-export function warnDamaged(damaged: LoadedCheckpoint['damaged']): void {
+export function warnDamaged(damaged: readonly DamagedCheckpoint[]): void {
   for (const { reason } of damaged) {
     process.stderr.write(`warning: passed over a damaged checkpoint: ${reason}\n`);
   }

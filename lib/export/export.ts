@@ -1,5 +1,5 @@
 import { dirname, join } from 'node:path';
-import { type LoadedCheckpoint, loadCheckpoint } from '../checkpoint/checkpoint.js';
+import { type DamagedCheckpoint, type LoadedCheckpoint, loadCheckpoint } from '../checkpoint/checkpoint.js';
 import { type NetworkName, parameterShapes } from '../checkpoint/parameters.js';
 import { suggestion } from '../config/nearest.js';
 import { modelOptions } from '../config/schema.js';
@@ -9,10 +9,10 @@ import type { ModelOptions } from '../native.js';
 import { requireKeys } from '../options.js';
 import { packageVersion } from '../version.js';
 import { ElementType as Elements, type ElementType, encodeModel, type ValueInfo } from './messages.js';
-import { generatorGraph, IMAGES, LATENTS, type Lookup, type Pixels, reverserGraph } from './networks.js';
+import { generatorGraph, IMAGES, LATENTS, type Lookup, type OnnxPixels, reverserGraph } from './networks.js';
 
 export const NETWORKS = ['generator', 'reverser'] as const satisfies NetworkName[];
-export const PIXELS = ['float32', 'uint8'] as const satisfies Pixels[];
+export const PIXELS = ['float32', 'uint8'] as const satisfies OnnxPixels[];
 /** Of the default domain; runtimes from 2022 on know it. IR version 8 belongs to it. */
 export const OPSET = 17;
 const IR_VERSION = 8;
@@ -29,13 +29,13 @@ export interface ExportOptions {
   /** Which network; default both into a folder, the generator into a file. */
   network?: NetworkName | undefined;
   /** float32 (N, C, S, S) from -1 to 1, or uint8 (N, S, S, C) from 0 to 255. Default float32. */
-  pixels?: Pixels | undefined;
+  pixels?: OnnxPixels | undefined;
 }
 
 /** Name, element type and shape of a network's input or output; "batch" is any number. */
 export interface OnnxValue {
   name: string;
-  type: Pixels;
+  type: OnnxPixels;
   shape: ['batch', number, number, number];
 }
 
@@ -56,7 +56,7 @@ export interface Exported {
   /** Whether the generator's weights are the moving average. */
   averaged: boolean;
   /** Newer checkpoints of the run that were passed over because they are damaged, newest first. */
-  damaged: LoadedCheckpoint['damaged'];
+  damaged: DamagedCheckpoint[];
 }
 
 const KEYS: readonly (keyof ExportOptions)[] = ['checkpoint', 'out', 'network', 'pixels'];
@@ -86,7 +86,7 @@ async function writeNetwork(
   network: NetworkName,
   path: string,
   checkpoint: LoadedCheckpoint,
-  pixels: Pixels,
+  pixels: OnnxPixels,
 ): Promise<ExportedNetwork> {
   const model = modelOptions(checkpoint.config);
   const lookup = lookupFor(network, checkpoint);
@@ -141,7 +141,7 @@ function lookupFor(network: NetworkName, { tensors }: LoadedCheckpoint): Lookup 
   };
 }
 
-function values(model: ModelOptions, pixels: Pixels): [latents: OnnxValue, images: OnnxValue] {
+function values(model: ModelOptions, pixels: OnnxPixels): [latents: OnnxValue, images: OnnxValue] {
   const { latentChannels, latentSize, imageChannels: c } = model;
   const s = model.strides.reduce((a, b) => a * b, latentSize);
   return [

@@ -10,7 +10,7 @@ import { Graph } from './graph.js';
 export type Lookup = (name: string) => NativeTensor;
 
 /** What pixels are outside the network: from -1 to 1 (N, C, H, W), or 8 bits (N, H, W, C). */
-export type Pixels = 'float32' | 'uint8';
+export type OnnxPixels = 'float32' | 'uint8';
 
 export const LATENTS = 'latents';
 export const IMAGES = 'images';
@@ -21,7 +21,7 @@ const HALF_RANGE = 127.5;
 const BLOCKS = [0, 1, 2] as const;
 
 /** Input `latents`, output `images`. */
-export function generatorGraph(model: ModelOptions, lookup: Lookup, pixels: Pixels): Graph {
+export function generatorGraph(model: ModelOptions, lookup: Lookup, pixels: OnnxPixels): Graph {
   const net = new Layers('generator', model, lookup);
   const { graph } = net;
   const { widths, strides } = model;
@@ -65,7 +65,7 @@ export function generatorGraph(model: ModelOptions, lookup: Lookup, pixels: Pixe
 }
 
 /** Input `images`, output `latents`. */
-export function reverserGraph(model: ModelOptions, lookup: Lookup, pixels: Pixels): Graph {
+export function reverserGraph(model: ModelOptions, lookup: Lookup, pixels: OnnxPixels): Graph {
   const net = new Layers('reverser', model, lookup);
   const { graph } = net;
   const { widths, strides } = model;

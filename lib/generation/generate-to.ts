@@ -15,9 +15,9 @@ export interface GenerateProgress {
 
 export interface GenerateControl {
   signal?: AbortSignal | undefined;
-  onProgress?(progress: GenerateProgress): void;
+  onProgress?: ((progress: GenerateProgress) => void) | undefined;
   /** Each batch that is drawn, before it is written; valid beyond the call. */
-  onImages?(images: IndexedImages): void;
+  onImages?: ((images: IndexedImages) => void) | undefined;
 }
 
 export interface GenerateSummary {

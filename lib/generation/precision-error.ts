@@ -35,9 +35,9 @@ export async function precisionError(san: San, options: PrecisionErrorOptions): 
 
 export interface PrecisionErrorOptions {
   seed: number;
-  startIndex?: number;
+  startIndex?: number | undefined;
   count: number;
   truncation?: number | undefined;
   /** Where float32 is computed: names as in San.load(). */
-  device?: string;
+  device?: string | undefined;
 }

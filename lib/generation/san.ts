@@ -1,6 +1,11 @@
 import { constants } from 'node:buffer';
 import type { Writable } from 'node:stream';
-import { type LoadedCheckpoint, loadCheckpoint, networkTensors } from '../checkpoint/checkpoint.js';
+import {
+  type DamagedCheckpoint,
+  type LoadedCheckpoint,
+  loadCheckpoint,
+  networkTensors,
+} from '../checkpoint/checkpoint.js';
 import { type Config, MOST_THREADS, modelOptions } from '../config/schema.js';
 import { requireDevice } from '../device.js';
 import { SanError } from '../errors.js';
@@ -35,14 +40,14 @@ export interface LoadOptions {
    * CPU threads that compute, and most threads that write PNG files; default one for each physical core that the process
    * may use (docs/threads.md).
    */
-  threads?: number;
+  threads?: number | undefined;
   /**
    * What convolutions multiply; default fp32. bf16 is faster on CPUs that have it (avx512_bf16), and its images differ a
    * little: docs/generation.md. A CPU without it is refused with ERR_SAN_OPTIONS.
    */
-  precision?: InferencePrecision;
+  precision?: InferencePrecision | undefined;
   /** auto, cpu, cuda or cuda:N; default auto: the first CUDA device, or the processor where there is none. */
-  device?: string;
+  device?: string | undefined;
 }
 
 export interface GenerateOptions extends SampleOptions, Truncation {
@@ -51,7 +56,7 @@ export interface GenerateOptions extends SampleOptions, Truncation {
 }
 
 /** Images in a batch; default as many as take a quarter of a second. Does not change the images. */
-interface BatchSize {
+export interface BatchSize {
   batchSize?: number | undefined;
 }
 
@@ -84,7 +89,7 @@ export class San {
   /** The checkpoint file it came from. */
   readonly path: string;
   /** Newer checkpoints of the run that were passed over because they are damaged, newest first. */
-  readonly damaged: LoadedCheckpoint['damaged'];
+  readonly damaged: DamagedCheckpoint[];
   /** SHA-256 that the checkpoint carries. */
   readonly checksum: string;
   /** What convolutions multiply. */

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import { type LoadedCheckpoint, loadCheckpoint } from '../checkpoint/checkpoint.js';
+import { type DamagedCheckpoint, loadCheckpoint } from '../checkpoint/checkpoint.js';
 import { parameterShapes } from '../checkpoint/parameters.js';
 import { type Config, MEASURED, type Measured, modelOptions } from '../config/schema.js';
 import { OutputError } from '../errors.js';
@@ -42,7 +42,7 @@ export interface Inspection {
   /** The latest value of each loss and metric up to this step, as the run's metrics.jsonl has it; {} without one. */
   metrics: Partial<Record<Measured, { step: number; value: number }>>;
   /** Newer checkpoints of the run that were passed over because they are damaged, newest first. */
-  damaged: LoadedCheckpoint['damaged'];
+  damaged: DamagedCheckpoint[];
 }
 
 /**

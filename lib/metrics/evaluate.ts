@@ -1,4 +1,4 @@
-import { type LoadedCheckpoint, loadCheckpoint, networkTensors } from '../checkpoint/checkpoint.js';
+import { type DamagedCheckpoint, loadCheckpoint, networkTensors } from '../checkpoint/checkpoint.js';
 import { resolveConfig } from '../config/resolve.js';
 import {
   type Config,
@@ -48,7 +48,7 @@ export interface Evaluation {
   /** SHA-256 of all images of the data. */
   dataHash: string;
   /** Newer checkpoints of the run that were passed over because they are damaged, newest first. */
-  damaged: LoadedCheckpoint['damaged'];
+  damaged: DamagedCheckpoint[];
   /** Files of the data that could not be used. */
   skipped: Skipped[];
 }

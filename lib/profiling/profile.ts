@@ -31,7 +31,7 @@ export interface ProfileOptions<T = unknown> {
   /** File for the Chrome trace. */
   path: string;
   /** Said in the trace and the summary. Default "all". */
-  what?: string;
+  what?: string | undefined;
   /** Floating-point operations of the work; the summary then sets them against the machine's peak. */
   flops?: number | ((result: T) => number) | undefined;
   /** CPU threads of the work, which the peak is measured with. Default physical cores: docs/threads.md. */
