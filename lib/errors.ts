@@ -1,3 +1,5 @@
+import { brief } from './shown.js';
+
 /** The stable codes of every error that san-native throws. docs/errors.md says what to do about each. */
 export type ErrorCode =
   | 'ERR_SAN_USAGE'
@@ -30,7 +32,7 @@ export interface ErrorDetails {
   path?: string;
   /** Option, config key or tensor name concerned. */
   field?: string;
-  /** The offending value. */
+  /** The offending value; one that is large, in few words. */
   value?: unknown;
 }
 
@@ -42,7 +44,7 @@ export class SanError extends Error {
   constructor(code: ErrorCode, message: string, details: ErrorDetails = {}, options?: ErrorOptions) {
     super(message, options);
     this.code = code;
-    this.details = details;
+    this.details = 'value' in details ? { ...details, value: brief(details.value) } : details;
     this.name = new.target.name;
   }
 }

@@ -145,9 +145,13 @@ async function run(argv: ArgumentsCamelCase<GenerateArguments>): Promise<void> {
  * What the precision costs; or why that is not known, where a run that still trains has removed the checkpoint meanwhile:
  * the images are there all the same.
  */
-async function lostBy(san: San, set: CommandOptions, device: string): Promise<Lost> {
+async function lostBy(
+  san: San,
+  { seed, startIndex, count, truncation }: CommandOptions,
+  device: string,
+): Promise<Lost> {
   try {
-    return await precisionError(san, { ...set, device });
+    return await precisionError(san, { seed, startIndex, count, truncation, device });
   } catch (error) {
     if (error instanceof CheckpointError) return { reason: error.message };
     throw error;

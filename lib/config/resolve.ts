@@ -121,6 +121,8 @@ const inSource = (source: string): string => (source === '' ? '' : ` in ${source
 
 /** A value as it would stand in a config file, cut to a readable length. */
 function show(value: unknown): string {
+  // No file has one, and JSON none either.
+  if (typeof value === 'bigint') return `${value}n`;
   const text = (typeof value === 'number' ? String(value) : JSON.stringify(value)) ?? String(value);
   return text.length > 80 ? `${text.slice(0, 77)}...` : text;
 }

@@ -4,7 +4,7 @@ import sharp from 'sharp';
 import { resolveImageFormat } from '../config/resolve.js';
 import type { ConfigInput } from '../config/schema.js';
 import type { ImageBatch } from '../native.js';
-import { requireObject } from '../options.js';
+import { requireControl, requireObject, requirePath } from '../options.js';
 import { byPath, type Skipped } from './folder.js';
 import { inOrder } from './in-order.js';
 import { imageKind } from './kind.js';
@@ -88,14 +88,17 @@ interface Facts {
 /**
  * Reads a whole source and decodes every image, as preparing it would, and writes nothing. Memory stays bounded.
  *
- * Throws DataError for what is no source of images, or damaged as a whole; ConfigError.
+ * Throws DataError for what is no source of images, or damaged as a whole; ConfigError; ERR_SAN_OPTIONS.
  */
 export async function inspectData(
   options: InspectOptions,
-  { signal, onProgress }: InspectControl = {},
+  control: InspectControl = {},
 ): Promise<DataReport> {
   requireObject(options, '{ source, imageSize }');
+  requireControl(control, ['signal', 'onProgress']);
+  const { signal, onProgress } = control;
   const { source: path, sheetCount = DEFAULT_SHEET, ...keys } = options;
+  requirePath('source', path);
   const format = resolveImageFormat({ ...keys, imageSize: keys.imageSize ?? DEFAULT_SIZE });
   const source = await openSource(path, { signal, maxPixels: format.maxPixels });
   const parallel = decodersAtOnce();

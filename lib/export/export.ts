@@ -7,6 +7,7 @@ import { OutputError, SanError } from '../errors.js';
 import { ensureFolder, writeFileAtomic } from '../files.js';
 import type { ModelOptions } from '../native.js';
 import { requireKeys } from '../options.js';
+import { shown } from '../shown.js';
 import { packageVersion } from '../version.js';
 import { ElementType as Elements, type ElementType, encodeModel, type ValueInfo } from './messages.js';
 import { generatorGraph, IMAGES, LATENTS, type Lookup, type OnnxPixels, reverserGraph } from './networks.js';
@@ -176,7 +177,7 @@ function checked(options: ExportOptions): ExportOptions {
     if (value === undefined || (known as readonly string[]).includes(value)) continue;
     fail(
       field,
-      `${field} = ${JSON.stringify(value)}: expected ${known.join(' or ')}${suggestion(String(value), known)}`,
+      `${field} = ${shown(value)}: expected ${known.join(' or ')}${suggestion(String(value), known)}`,
     );
   }
   return options;

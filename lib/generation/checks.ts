@@ -1,7 +1,9 @@
 /** Checks of what callers pass in; plain JavaScript may pass anything. */
+import type { Writable } from 'node:stream';
 import { SanError } from '../errors.js';
 import type { ImageBatch, InferencePrecision, LatentBatch, SampleOptions } from '../native.js';
-import { requireWhole } from '../options.js';
+import { requirePath, requireWhole } from '../options.js';
+import { shown } from '../shown.js';
 
 /** kLeastTruncation of the native half. */
 const LEAST_TRUNCATION = 0.01;
@@ -28,19 +30,41 @@ export const PRECISIONS = ['fp32', 'bf16'] as const satisfies readonly Inference
 /** Throws ERR_SAN_OPTIONS unless `value` is one of PRECISIONS. */
 export function requirePrecision(value: unknown): asserts value is InferencePrecision {
   if (PRECISIONS.includes(value as InferencePrecision)) return;
-  const message = `precision = ${JSON.stringify(value)}: expected ${PRECISIONS.join(' or ')}`;
+  const message = `precision = ${shown(value)}: expected ${PRECISIONS.join(' or ')}`;
   throw new SanError('ERR_SAN_OPTIONS', message, { field: 'precision', value });
 }
 
 /** Throws ERR_SAN_OPTIONS unless `value` is a finite number of at least 0.01, or undefined. */
 export function requireTruncation(value: unknown, field = 'truncation'): asserts value is number | undefined {
   if (value === undefined || (Number.isFinite(value) && (value as number) >= LEAST_TRUNCATION)) return;
-  const message = `${field} = ${String(value)}: expected a number from ${LEAST_TRUNCATION} on`;
+  const message = `${field} = ${shown(value)}: expected a number from ${LEAST_TRUNCATION} on`;
   throw new SanError('ERR_SAN_OPTIONS', message, { field, value });
+}
+
+/** Throws ERR_SAN_OPTIONS unless `value` is a path or a stream that can be written to. */
+export function requireTarget(value: unknown): asserts value is string | Writable {
+  if (typeof value !== 'object' || value === null) return requirePath('target', value);
+  const { on, write } = value as Partial<Writable>;
+  if (typeof on === 'function' && typeof write === 'function') return;
+  const message = `target = ${shown(value)}: expected a path or a Writable, such as process.stdout`;
+  throw new SanError('ERR_SAN_OPTIONS', message, { field: 'target', value });
 }
 
 export function requireBatchSize(value: unknown): asserts value is number | undefined {
   if (value !== undefined) requireWhole('batchSize', value, 1);
+}
+
+/** The name of its class, or what else it is. */
+const kindOf = (value: unknown): string =>
+  typeof value === 'object' && value !== null ? (value.constructor?.name ?? 'an object') : shown(value);
+
+/** Throws ERR_SAN_OPTIONS, naming the first one, for latents of which a number is not finite: any image would come of it. */
+export function requireFinite(field: string, { data }: LatentBatch): void {
+  const index = data.findIndex((value) => !Number.isFinite(value));
+  if (index < 0) return;
+  const where = `${field}.data[${index}]`;
+  const message = `${where} = ${data[index]}: expected finite numbers, such as reverse() and latents() give`;
+  throw new SanError('ERR_SAN_OPTIONS', message, { field: where, value: String(data[index]) });
 }
 
 /**
@@ -57,9 +81,9 @@ export function requireBatch(
     throw new SanError('ERR_SAN_SHAPE', `${field}${message}`, { field, value });
   };
   const { data, shape } = (batch ?? {}) as Partial<ImageBatch | LatentBatch>;
-  if (!(data instanceof type)) fail(`.data must be a ${type.name}`, data);
+  if (!(data instanceof type)) fail(`.data must be a ${type.name}, is ${kindOf(data)}`, kindOf(data));
   if (typeof SharedArrayBuffer !== 'undefined' && data?.buffer instanceof SharedArrayBuffer)
-    fail('.data is over a SharedArrayBuffer, which others may write to; copy it with slice()', data);
+    fail('.data is over a SharedArrayBuffer, which others may write to; copy it with slice()', kindOf(data));
   const [count = 0, ...item] = Array.isArray(shape) ? (shape as readonly number[]) : [];
   if (!Number.isSafeInteger(count) || count < 1 || item.join() !== itemShape.join()) {
     const shown = Array.isArray(shape) ? `[${shape.join(', ')}]` : String(shape);

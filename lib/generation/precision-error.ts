@@ -1,5 +1,6 @@
 /** What a lower precision costs. */
-import { requireObject, requireSan } from '../options.js';
+import { requireKeys, requireSan, requireWhole } from '../options.js';
+import { requireRange, requireTruncation } from './checks.js';
 import { San } from './san.js';
 
 export interface PrecisionError {
@@ -20,8 +21,11 @@ const COMPARED = 8;
  */
 export async function precisionError(san: San, options: PrecisionErrorOptions): Promise<PrecisionError> {
   requireSan(san);
-  requireObject(options, '{ seed: 1, count: 8 }');
+  requireKeys(options, ['seed', 'count', 'startIndex', 'truncation', 'device']);
   const { seed, startIndex = 0, count, truncation, device } = options;
+  requireWhole('count', count, 1);
+  requireRange({ count, seed, startIndex });
+  requireTruncation(truncation);
   const set = { seed, startIndex, truncation, count: Math.min(count, COMPARED) };
   const exact = await San.load(san.path, { precision: 'fp32', ...(device !== undefined && { device }) });
   try {

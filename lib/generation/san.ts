@@ -19,15 +19,17 @@ import {
   type SampleOptions,
   type Truncation,
 } from '../native.js';
-import { requireKeys, requireWhole } from '../options.js';
+import { requireControl, requireKeys, requirePath, requireSignal, requireWhole } from '../options.js';
 import { drawWay, type Way, type WayOptions } from '../reverser/interpolate.js';
 import { type NearestImages, type NearestImagesOptions, nearestImages } from '../reverser/nearest-images.js';
-import { type ImageScore, imageScores, type ScoreReference } from '../reverser/scores.js';
+import { type ImageScore, imageScores, requireReference, type ScoreReference } from '../reverser/scores.js';
 import {
   requireBatch,
   requireBatchSize,
+  requireFinite,
   requirePrecision,
   requireRange,
+  requireTarget,
   requireTruncation,
 } from './checks.js';
 import { drawInto, type GenerateControl, type GenerateSummary } from './generate-to.js';
@@ -116,9 +118,10 @@ export class San {
 
   /**
    * Loads a checkpoint file, or the newest whole checkpoint of a run folder.
-   * Throws CheckpointError, ERR_SAN_DEVICE, or SetupError when the addon has not been built.
+   * Throws ERR_SAN_OPTIONS, CheckpointError, ERR_SAN_DEVICE, or SetupError when the addon has not been built.
    */
   static async load(runOrCheckpoint: string, options: LoadOptions = {}): Promise<San> {
+    requirePath('runOrCheckpoint', runOrCheckpoint);
     requireKeys(options, ['threads', 'precision', 'device']);
     const { threads, precision = 'fp32', device = 'auto' } = options;
     if (threads !== undefined) requireWhole('threads', threads, 1, MOST_THREADS);
@@ -157,6 +160,7 @@ export class San {
     requireWhole('count', count, 1);
     requireRange({ count, seed, startIndex });
     requireTruncation(truncation);
+    requireSignal(signal);
     signal?.throwIfAborted();
     const { imageSize, imageChannels } = this.config;
     requireRoom(count, imageSize ** 2 * imageChannels, 'take them batch by batch from stream()');
@@ -184,6 +188,7 @@ export class San {
     requireRange({ count, seed, startIndex });
     requireTruncation(truncation);
     requireBatchSize(batchSize);
+    requireSignal(signal);
     const range = { start: startIndex, count: count ?? Number.MAX_SAFE_INTEGER - startIndex };
     return drawRanges(this.network, [range], { seed, truncation, batchSize, signal });
   }
@@ -200,7 +205,9 @@ export class San {
     control: GenerateControl = {},
   ): Promise<GenerateSummary> {
     this.requireAlive();
+    requireTarget(target);
     requireKeys(options, [...SET_KEYS, 'batchSize']);
+    requireControl(control, ['signal', 'onProgress', 'onImages']);
     const { count, seed, startIndex = 0, truncation, batchSize } = options;
     requireWhole('count', count, 1);
     requireRange({ count, seed, startIndex });
@@ -235,11 +242,15 @@ export class San {
     return this.network.reverse({ images });
   }
 
-  /** Images [N, S, S, C] of latents [N, Zc, Sz, Sz], N >= 1. Throws ERR_SAN_SHAPE, ERR_SAN_DISPOSED. */
+  /**
+   * Images [N, S, S, C] of latents [N, Zc, Sz, Sz], N >= 1, all of whose numbers are finite.
+   * Throws ERR_SAN_SHAPE, ERR_SAN_OPTIONS, ERR_SAN_DISPOSED.
+   */
   async decode(latents: LatentBatch): Promise<ImageBatch> {
     this.requireAlive();
     const { latentChannels, latentSize, imageSize, imageChannels } = this.config;
     requireBatch('latents', latents, Float32Array, [latentChannels, latentSize, latentSize]);
+    requireFinite('latents', latents);
     requireRoom(latents.shape[0], imageSize ** 2 * imageChannels, 'decode them in parts');
     return this.network.decode({ latents });
   }
@@ -264,9 +275,11 @@ export class San {
 
   /**
    * How unlike the images of `reference`, such as scoreReference() gives for the training images, each of N images is:
-   * docs/reverser.md has the formulas. Throws ERR_SAN_SHAPE, ERR_SAN_DISPOSED.
+   * docs/reverser.md has the formulas. Throws ERR_SAN_OPTIONS, ERR_SAN_SHAPE, ERR_SAN_DISPOSED.
    */
   async score(images: ImageBatch, reference: ScoreReference): Promise<ImageScore[]> {
+    this.requireAlive();
+    requireReference(reference);
     const latents = await this.reverse(images);
     return imageScores(images, latents, await this.decode(latents), reference);
   }

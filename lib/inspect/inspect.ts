@@ -6,6 +6,7 @@ import { type Config, MEASURED, type Measured, modelOptions } from '../config/sc
 import { OutputError } from '../errors.js';
 import { fileErrorReason } from '../files.js';
 import type { Dtype, NativeTensor } from '../native.js';
+import { requirePath } from '../options.js';
 import { type PartParameters, parametersByPart, sumOfParts } from '../training/cost.js';
 import { parseLine } from '../training/metrics-file.js';
 
@@ -47,9 +48,10 @@ export interface Inspection {
 
 /**
  * What is in a checkpoint: a file, or the newest whole one of a run folder. Everything is read and the checksum checked;
- * neither the addon nor LibTorch is needed. Throws CheckpointError, OutputError.
+ * neither the addon nor LibTorch is needed. Throws ERR_SAN_OPTIONS, CheckpointError, OutputError.
  */
 export async function inspectCheckpoint(runOrFile: string): Promise<Inspection> {
+  requirePath('runOrFile', runOrFile);
   const checkpoint = await loadCheckpoint(runOrFile, { parameters: parameterShapes });
   const { path, bytes, config, tensors, step, images, seconds, skipped, dataHash, checksum, damaged } =
     checkpoint;

@@ -9,6 +9,9 @@ export interface MeasureControl {
   onProgress?: ((what: string, done: number, total: number) => void) | undefined;
 }
 
+/** Its keys. */
+export const MEASURE_KEYS: readonly (keyof MeasureControl)[] = ['signal', 'onProgress'];
+
 const BLOCK_IMAGES = 256;
 /** Large images come in smaller blocks. */
 const BLOCK_BYTES = 2 ** 26;

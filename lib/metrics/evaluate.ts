@@ -11,8 +11,8 @@ import { openData, spreadRows } from '../data/dataset.js';
 import type { Skipped } from '../data/folder.js';
 import { requireDevice } from '../device.js';
 import { loadAddon } from '../native.js';
-import { requireKeys, requireWhole } from '../options.js';
-import type { MeasureControl } from './blocks.js';
+import { requireControl, requireKeys, requirePath, requireWhole } from '../options.js';
+import { MEASURE_KEYS, type MeasureControl } from './blocks.js';
 import { measurable, requireMeasurable, requireMetricNames } from './catalogue.js';
 import { Evaluator } from './evaluator.js';
 import type { MetricValues } from './sampler.js';
@@ -76,6 +76,7 @@ const OPTIONS: readonly (keyof EvaluateOptions)[] = [
  */
 export async function evaluate(options: EvaluateOptions, control: MeasureControl = {}): Promise<Evaluation> {
   requireKnown(options);
+  requireControl(control, MEASURE_KEYS);
   const { signal, onProgress } = control;
   const addon = loadAddon();
   const { config: trained, ...checkpoint } = await loadCheckpoint(options.checkpoint, addon);
@@ -121,7 +122,9 @@ export async function evaluate(options: EvaluateOptions, control: MeasureControl
 
 function requireKnown(options: EvaluateOptions): void {
   requireKeys(options, OPTIONS);
-  const { metrics, count, seed, threads } = options;
+  const { checkpoint, data, metrics, count, seed, threads } = options;
+  requirePath('checkpoint', checkpoint);
+  requirePath('data', data);
   if (metrics !== undefined) requireMetricNames(metrics);
   if (count !== undefined) requireWhole('count', count, 2);
   if (seed !== undefined) requireWhole('seed', seed, 0);

@@ -2,7 +2,7 @@
 
 import { SanError } from '../errors.js';
 import { type Addon, loadAddon, type MeasuredOn, type NativeProfile, type Peak } from '../native.js';
-import { requireObject } from '../options.js';
+import { requireKeys, requirePath } from '../options.js';
 import { type ProfileSummary, summarise } from './summary.js';
 import { writeTrace } from './trace.js';
 
@@ -43,13 +43,14 @@ export interface ProfileOptions<T = unknown> {
 
 /**
  * Runs `work` and records all that the native half does meanwhile, for whomever, then writes the trace. Recording costs
- * some microseconds an operation. Throws what `work` throws, and OutputError.
+ * some microseconds an operation. Throws ERR_SAN_OPTIONS, what `work` throws, and OutputError.
  */
 export async function profile<T>(
   options: ProfileOptions<T>,
   work: () => Promise<T>,
 ): Promise<{ result: T; profile: Profile }> {
-  requireObject(options, "{ path: 'trace.json' }");
+  requireKeys(options, ['path', 'what', 'flops', 'threads', 'device', 'precision']);
+  requirePath('path', options.path);
   if (typeof work !== 'function') {
     const message = 'profile() needs a function to record: profile({ path }, () => san.generate(...))';
     throw new SanError('ERR_SAN_OPTIONS', message, { field: 'work', value: work });

@@ -1,9 +1,10 @@
 import type { Config } from '../config/schema.js';
 import { SanError } from '../errors.js';
-import { requireBatch } from '../generation/checks.js';
+import { requireBatch, requireFinite } from '../generation/checks.js';
 import type { San } from '../generation/san.js';
 import type { ImageBatch, LatentBatch } from '../native.js';
 import { requireKeys, requireWhole } from '../options.js';
+import { shown } from '../shown.js';
 import { readImage } from './images.js';
 
 /**
@@ -19,8 +20,7 @@ const isLatent = (end: ImageBatch | LatentBatch): end is LatentBatch => end.data
 export function requireEndpoint(field: string, end: unknown, config: Config): asserts end is Endpoint {
   if (typeof end === 'string' && end !== '') return;
   if (typeof end !== 'object' || end === null) {
-    const shown = typeof end === 'string' ? '""' : String(end);
-    const message = `${field} = ${shown}: expected an image file, { seed, index }, an image or a latent`;
+    const message = `${field} = ${shown(end)}: expected an image file, { seed, index }, an image or a latent`;
     throw new SanError('ERR_SAN_OPTIONS', message, { field, value: end });
   }
   if (!isBatch(end)) {
@@ -30,8 +30,10 @@ export function requireEndpoint(field: string, end: unknown, config: Config): as
     return requireWhole(`${field}.index`, index, 0);
   }
   const { imageSize, imageChannels, latentChannels, latentSize } = config;
-  if (isLatent(end)) requireBatch(field, end, Float32Array, [latentChannels, latentSize, latentSize]);
-  else requireBatch(field, end, Uint8Array, [imageSize, imageSize, imageChannels]);
+  if (isLatent(end)) {
+    requireBatch(field, end, Float32Array, [latentChannels, latentSize, latentSize]);
+    requireFinite(field, end);
+  } else requireBatch(field, end, Uint8Array, [imageSize, imageSize, imageChannels]);
   if (end.shape[0] === 1) return;
   const message = `${field}.shape must begin with 1, is [${end.shape.join(', ')}]: a way has one beginning and one end`;
   throw new SanError('ERR_SAN_SHAPE', message, { field, value: end.shape });

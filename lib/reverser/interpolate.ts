@@ -6,13 +6,13 @@ import { ensureFolder, writeFileAtomic } from '../files.js';
 import { encodeGrid } from '../generation/grid.js';
 import { interpolate } from '../generation/interpolate.js';
 import type { San } from '../generation/san.js';
-import { imagesFrom, type MeasureControl } from '../metrics/blocks.js';
+import { imagesFrom, MEASURE_KEYS, type MeasureControl } from '../metrics/blocks.js';
 import type { ImageBatch, LatentBatch } from '../native.js';
-import { requireKeys, requireSan, requireWhole } from '../options.js';
+import { requireControl, requireKeys, requirePath, requireSan, requireWhole } from '../options.js';
 import { refuseOverInput } from '../output-place.js';
+import { shown } from '../shown.js';
 import { encodeAnimation } from './animation.js';
 import { type Endpoint, latentOf, requireEndpoint } from './ends.js';
-import { requirePath } from './options.js';
 import { pixelErrors } from './pixel-error.js';
 import { type DrawnWay, drawAt, drawEvenly, evenFractions } from './way.js';
 
@@ -69,6 +69,7 @@ const KEYS = [...WAY_KEYS, 'out', 'animation', 'pingPong', 'fps'] as const;
 /** San.interpolate(). */
 export async function drawWay(san: San, options: WayOptions, control: MeasureControl): Promise<Way> {
   requireKeys(options, WAY_KEYS);
+  requireControl(control, MEASURE_KEYS);
   const { frames, pace, ...ends } = checkedWay(options, san.config);
   const [from, to] = await Promise.all([ends.from, ends.to].map((end) => latentOf(san, end, control.signal)));
   const way = { from, to } as { from: LatentBatch; to: LatentBatch };
@@ -94,6 +95,7 @@ export async function interpolateImages(
   control: MeasureControl = {},
 ): Promise<Interpolated> {
   requireSan(san);
+  requireControl(control, MEASURE_KEYS);
   requireKeys(options, KEYS);
   const way = checkedWay(options, san.config);
   const { out, animation, pingPong, fps } = checkedFiles(options);
@@ -146,7 +148,7 @@ function checkedWay({ from, to, frames = 24, pace = 'even' }: WayOptions, config
   requireWhole('frames', frames, 2, MOST_FRAMES);
   if (!PACES.includes(pace)) {
     const close = suggestion(String(pace), PACES);
-    fail('pace', pace, `pace = ${JSON.stringify(pace)}: expected ${PACES.join(' or ')}${close}`);
+    fail('pace', pace, `pace = ${shown(pace)}: expected ${PACES.join(' or ')}${close}`);
   }
   return { from, to, frames, pace };
 }
@@ -162,7 +164,7 @@ function checkedFiles({ out, animation, pingPong = false, fps = 12 }: Interpolat
     );
   }
   if (typeof pingPong !== 'boolean')
-    fail('pingPong', pingPong, `pingPong = ${pingPong}: expected true or false`);
-  if (!(fps >= 1 && fps <= 100)) fail('fps', fps, `fps = ${fps}: expected a number from 1 to 100`);
+    fail('pingPong', pingPong, `pingPong = ${shown(pingPong)}: expected true or false`);
+  if (!(fps >= 1 && fps <= 100)) fail('fps', fps, `fps = ${shown(fps)}: expected a number from 1 to 100`);
   return { out, animation, pingPong, fps };
 }

@@ -2,9 +2,9 @@
 import type { Skipped } from '../data/folder.js';
 import { requireBatch } from '../generation/checks.js';
 import type { San } from '../generation/san.js';
-import type { MeasureControl } from '../metrics/blocks.js';
+import { MEASURE_KEYS, type MeasureControl } from '../metrics/blocks.js';
 import type { ImageBatch } from '../native.js';
-import { requireKeys, requireWhole } from '../options.js';
+import { requireControl, requireKeys, requireWhole } from '../options.js';
 import { ImageReader } from './images.js';
 import { type Neighbor, nearest } from './nearest.js';
 import { requireData } from './options.js';
@@ -73,6 +73,7 @@ export async function nearestImages(
   control: MeasureControl,
 ): Promise<NearestImages> {
   requireKeys(options, ['data', 'neighbors']);
+  requireControl(control, MEASURE_KEYS);
   const { data, neighbors = 6 } = options;
   const { imageSize, imageChannels } = san.config;
   requireBatch('images', samples, Uint8Array, [imageSize, imageSize, imageChannels]);

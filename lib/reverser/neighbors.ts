@@ -2,9 +2,9 @@ import { dirname } from 'node:path';
 import { ensureFolder, writeFileAtomic } from '../files.js';
 import { encodeGrid } from '../generation/grid.js';
 import type { San } from '../generation/san.js';
-import type { MeasureControl } from '../metrics/blocks.js';
+import { MEASURE_KEYS, type MeasureControl } from '../metrics/blocks.js';
 import type { ImageBatch } from '../native.js';
-import { requireKeys, requireSan, requireWhole } from '../options.js';
+import { requireControl, requireKeys, requirePath, requireSan, requireWhole } from '../options.js';
 import { refuseOverInput } from '../output-place.js';
 import {
   type AmongReal,
@@ -12,7 +12,7 @@ import {
   type NearestImagesOptions,
   nearestImages,
 } from './nearest-images.js';
-import { requireData, requirePath } from './options.js';
+import { requireData } from './options.js';
 
 export interface NeighborsOptions extends NearestImagesOptions {
   /** The .png file to write: in each row a generated image, then its nearest real ones. */
@@ -47,6 +47,7 @@ export async function findNeighbors(
   control: MeasureControl = {},
 ): Promise<Neighborhood> {
   requireSan(san);
+  requireControl(control, MEASURE_KEYS);
   requireKeys(options, ['data', 'out', 'count', 'seed', 'startIndex', 'neighbors']);
   const { data, out, count = 8, seed = 1, startIndex = 0, neighbors = 6 } = options;
   requireData(data, san.config);

@@ -3,12 +3,11 @@ import type { Skipped } from '../data/folder.js';
 import { ensureFolder, writeFileAtomic } from '../files.js';
 import { encodeGrid, rowOverRow } from '../generation/grid.js';
 import type { San } from '../generation/san.js';
-import { imagesFrom, inBlocks, type MeasureControl } from '../metrics/blocks.js';
+import { imagesFrom, inBlocks, MEASURE_KEYS, type MeasureControl } from '../metrics/blocks.js';
 import type { ImageBatch } from '../native.js';
-import { requireKeys, requireSan, requireWhole } from '../options.js';
+import { requireControl, requireKeys, requirePath, requireSan, requireWhole } from '../options.js';
 import { refuseOverInput } from '../output-place.js';
 import { ImageReader } from './images.js';
-import { requirePath } from './options.js';
 import { pixelErrors } from './pixel-error.js';
 
 export interface ReconstructOptions {
@@ -41,6 +40,7 @@ export async function reconstructImages(
   control: MeasureControl = {},
 ): Promise<Reconstructed> {
   requireSan(san);
+  requireControl(control, MEASURE_KEYS);
   requireKeys(options, ['data', 'out', 'count', 'columns']);
   const { data, out, count = 32, columns = 8 } = options;
   requirePath('data', data);

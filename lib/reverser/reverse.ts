@@ -2,13 +2,12 @@ import { dirname } from 'node:path';
 import type { Skipped } from '../data/folder.js';
 import { ensureFolder, writeFileAtomic } from '../files.js';
 import type { San } from '../generation/san.js';
-import type { MeasureControl } from '../metrics/blocks.js';
-import { requireKeys, requireSan } from '../options.js';
+import { MEASURE_KEYS, type MeasureControl } from '../metrics/blocks.js';
+import { requireControl, requireKeys, requirePath, requireSan } from '../options.js';
 import { refuseOverInput } from '../output-place.js';
 import { csv } from './csv.js';
 import { ImageReader } from './images.js';
 import { float32Header } from './npy.js';
-import { requirePath } from './options.js';
 
 export interface ReverseOptions {
   /** Images: anything that train() takes as data, read as the network's training images were. */
@@ -39,6 +38,7 @@ export async function reverseImages(
   control: MeasureControl = {},
 ): Promise<Reversed> {
   requireSan(san);
+  requireControl(control, MEASURE_KEYS);
   requireKeys(options, ['data', 'out', 'names']);
   const { data, out, names } = options;
   requirePath('data', data);

@@ -5,14 +5,14 @@ import { expandPattern, isPattern } from '../data/sources/pattern.js';
 import { SanError } from '../errors.js';
 import { ensureFolder, writeFileAtomic } from '../files.js';
 import type { San } from '../generation/san.js';
-import { imagesFrom, inBlocks, type MeasureControl } from '../metrics/blocks.js';
+import { imagesFrom, inBlocks, MEASURE_KEYS, type MeasureControl } from '../metrics/blocks.js';
 import type { ImageBatch } from '../native.js';
-import { requireKeys, requireSan } from '../options.js';
+import { requireControl, requireKeys, requirePath, requireSan } from '../options.js';
 import { refuseOverInput } from '../output-place.js';
 import { readSessions } from '../training/environment.js';
 import { csv } from './csv.js';
 import { ImageReader } from './images.js';
-import { requireData, requirePath } from './options.js';
+import { requireData } from './options.js';
 import { type ImageMeasures, imageMeasures, referenceOf, type ScoreReference } from './scores.js';
 
 export interface ScoreOptions {
@@ -49,6 +49,7 @@ export async function scoreImages(
   control: MeasureControl = {},
 ): Promise<Scored> {
   requireSan(san);
+  requireControl(control, MEASURE_KEYS);
   requireKeys(options, ['data', 'out', 'reference']);
   const { data, out } = options;
   requirePath('data', data);
@@ -100,6 +101,7 @@ export async function scoreReference(
   control: MeasureControl = {},
 ): Promise<ScoreReference> {
   requireSan(san);
+  requireControl(control, MEASURE_KEYS);
   requireKeys(options, ['data']);
   requireData(options.data, san.config);
   await using reader = await ImageReader.open(options.data, san.config, control);

@@ -1,5 +1,7 @@
 /** How unlike its training images an image is: docs/reverser.md has the formulas, and why. */
+import { SanError } from '../errors.js';
 import type { ImageBatch, LatentBatch } from '../native.js';
+import { shown } from '../shown.js';
 import { details, pixelErrors } from './pixel-error.js';
 
 /** What is measured of an image. */
@@ -64,6 +66,17 @@ export function imageScores(
     );
     return { score, ...measures };
   });
+}
+
+/** Throws ERR_SAN_OPTIONS for what is no ScoreReference: its numbers would make any score. */
+export function requireReference(reference: unknown): asserts reference is ScoreReference {
+  const { pixelError, relativeError } = (reference ?? {}) as Partial<ScoreReference>;
+  const usable = [pixelError, relativeError].every(
+    (statistics) => Number.isFinite(statistics?.mean) && (statistics?.deviation as number) > 0,
+  );
+  if (usable) return;
+  const message = `reference = ${shown(reference)}: expected what \`await scoreReference(san, { data: 'photos' })\` gives`;
+  throw new SanError('ERR_SAN_OPTIONS', message, { field: 'reference', value: reference });
 }
 
 /** Of at least one image. */

@@ -7,7 +7,7 @@ import { type Config, type ConfigInput, modelOptions } from '../config/schema.js
 import type { PreparedSet } from '../data/dataset.js';
 import { requireDevices } from '../device.js';
 import { type Addon, type Device, loadAddon } from '../native.js';
-import { requireObject } from '../options.js';
+import { requireControl, requireObject, requirePath } from '../options.js';
 import { stepsUntilCaptured } from './captured-steps.js';
 import {
   type MemoryEstimate,
@@ -45,6 +45,9 @@ export interface DryRunControl {
   signal?: AbortSignal | undefined;
   onLoad?: ((tick: LoadTick) => void) | undefined;
 }
+
+/** Its keys. */
+export const DRY_RUN_KEYS: readonly (keyof DryRunControl)[] = ['signal', 'onLoad'];
 
 export interface DryRun {
   /** Latent head, modules and image head: how many numbers each network has in them. */
@@ -86,11 +89,13 @@ const MOST_FIRST_STEPS = 128;
  * Reads the images and takes some steps with them, and tells what the whole run would take. Writes nothing but the cache of
  * prepared images.
  *
- * Throws what train() throws before its first step; the signal's reason after an abort while images are read.
+ * Throws what train() throws before its first step, and ERR_SAN_OPTIONS; the signal's reason after an abort while images are read.
  */
 export async function dryRun(options: DryRunOptions, control: DryRunControl = {}): Promise<DryRun> {
   requireObject(options, '{ data, preset, imageSize }');
+  requireControl(control, DRY_RUN_KEYS);
   const { data, out, resume = false, preset, config: file, ...keys } = options;
+  requirePath('data', data);
   const run = resume && out !== undefined ? await RunFolder.find(out) : undefined;
   const config = resolveConfig(await configLayers({ frozen: run?.config, preset, config: file, keys }));
   const addon = loadAddon();

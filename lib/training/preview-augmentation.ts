@@ -5,8 +5,8 @@ import { augmentationOptions } from '../config/schema.js';
 import { createLoader } from '../data/loader.js';
 import { encodeGrid } from '../generation/grid.js';
 import type { ImageBatch, LoaderOptions, NativeLoader } from '../native.js';
-import { requireObject } from '../options.js';
-import { type DryRunControl, type DryRunOptions, loadUsable } from './dry-run.js';
+import { requireControl, requireObject, requirePath } from '../options.js';
+import { DRY_RUN_KEYS, type DryRunControl, type DryRunOptions, loadUsable } from './dry-run.js';
 
 const ROWS = 8;
 /** Epochs shown beside the image itself. */
@@ -21,7 +21,9 @@ export async function previewAugmentation(
   control: DryRunControl = {},
 ): Promise<Buffer> {
   requireObject(options, '{ data, augment }');
+  requireControl(control, DRY_RUN_KEYS);
   const { data, preset, config: file, ...keys } = options;
+  requirePath('data', data);
   const config = resolveConfig(await configLayers({ preset, config: file, keys }));
   const { path, shape } = await loadUsable(data, config, control);
   const common = { dataset: { path }, seed: config.seed, batchSize: config.batchSize };

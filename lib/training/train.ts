@@ -8,7 +8,7 @@ import { Team } from '../distributed/team.js';
 import { ConfigError } from '../errors.js';
 import type { FileLock } from '../file-lock.js';
 import { loadAddon } from '../native.js';
-import { requireObject } from '../options.js';
+import { requireControl, requireKeys, requireObject, requirePath } from '../options.js';
 import type { Profile } from '../profiling/profile.js';
 import { StepProfiler, WARM_UP } from '../profiling/step-profiler.js';
 import { stepsUntilCaptured } from './captured-steps.js';
@@ -75,15 +75,33 @@ export async function* train(
   options: TrainOptions,
   control: TrainControl = {},
 ): AsyncGenerator<Tick, void, void> {
+  requireKnownControl(control);
   yield* logged(allTicks(options, control), control.log);
+}
+
+const CONTROL_KEYS: readonly (keyof TrainControl)[] = [
+  'signal',
+  'checkpointWanted',
+  'log',
+  'profile',
+  'onProfile',
+  'ranks',
+];
+
+function requireKnownControl(control: TrainControl): void {
+  requireKeys(control, CONTROL_KEYS, 'control');
+  const { profile, ranks, ...others } = control;
+  requireControl(others, CONTROL_KEYS);
+  if (profile !== undefined) requirePath('profile', profile);
+  if (ranks !== undefined) requireObject(ranks, '{ rank, worldSize, host, port }', 'ranks');
 }
 
 /** One rank's part, among its team if there are others. */
 async function* allTicks(options: TrainOptions, control: TrainControl): AsyncGenerator<Tick, void, void> {
   const { ranks } = control;
   requireObject(options, '{ data, out, preset }');
-  requirePath('data', options.data);
-  requirePath('out', options.out);
+  requireConfigPath('data', options.data);
+  requireConfigPath('out', options.out);
   // A launcher that starts the ranks again means them to go on.
   const resumed = (ranks?.attempt ?? 0) > 0 ? { ...options, resume: true } : options;
   if (ranks === undefined || ranks.worldSize === 1) {
@@ -135,7 +153,7 @@ async function* ownTicks(
   team?: Team,
 ): AsyncGenerator<Tick, void, void> {
   const { data, out, resume = false, initFrom, preset, config: file, ...keys } = options;
-  if (initFrom !== undefined) requirePath('initFrom', initFrom);
+  if (initFrom !== undefined) requireConfigPath('initFrom', initFrom);
   const layers = await configLayers({ preset, config: file, keys: { ...keys } });
   const found = resume ? await RunFolder.find(out) : undefined;
   if (resume && found === undefined)
@@ -194,7 +212,7 @@ async function* profiled(run: LoopOptions, control: TrainControl): ReturnType<ty
   }
 }
 
-function requirePath(field: string, value: unknown): void {
+function requireConfigPath(field: string, value: unknown): void {
   if (typeof value === 'string' && value !== '') return;
   throw new ConfigError(`${field} must be the path of a file or folder`, { field, value });
 }

@@ -5,8 +5,9 @@ import type { ConfigInput, ImageFormat } from '../../config/schema.js';
 import { DataError, OutputError, SanError } from '../../errors.js';
 import { FileLock, LockHeld } from '../../file-lock.js';
 import { ensureFolder } from '../../files.js';
-import { requireObject } from '../../options.js';
+import { requireControl, requireObject } from '../../options.js';
 import { refuseOverInput } from '../../output-place.js';
+import { shown } from '../../shown.js';
 import { byPath, type Skipped } from '../folder.js';
 import { NPY_HEADER_BYTES } from '../npy.js';
 import { type Label, rowsOf } from '../rows.js';
@@ -64,6 +65,7 @@ export interface Prepared extends PreparedSet {
  */
 export async function prepare(options: PrepareOptions, control: PrepareControl = {}): Promise<Prepared> {
   requireObject(options, '{ source, out, imageSize }');
+  requireControl(control, ['signal', 'onProgress']);
   const { source: path, out, force = false, ...keys } = options;
   const format = resolveImageFormat(keys);
   requirePaths(options);
@@ -194,7 +196,7 @@ function noImages(path: string, skipped: readonly Skipped[]): DataError {
 
 function requirePaths({ source, out }: PrepareOptions): void {
   const fail = (field: string, value: unknown, expected: string) => {
-    throw new SanError('ERR_SAN_OPTIONS', `${field} = ${JSON.stringify(value)}: expected ${expected}`, {
+    throw new SanError('ERR_SAN_OPTIONS', `${field} = ${shown(value)}: expected ${expected}`, {
       field,
       value,
     });

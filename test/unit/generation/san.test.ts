@@ -48,7 +48,11 @@ describe('San', () => {
     [{ count: 1.5, seed: 1 }, 'count = 1.5: expected a whole number from 1 on'],
     [{ count: '4', seed: 1 }, 'count = "4": expected a whole number from 1 on'],
     [{ count: 4 }, 'seed = undefined: expected a whole number from 0 on'],
-    [{ count: 4, seed: 2 ** 53 }, 'seed = 9007199254740992: expected a whole number from 0 on'],
+    [
+      { count: 4, seed: 2 ** 53 },
+      'seed = 9007199254740992: expected a whole number from 0 to 9007199254740991',
+    ],
+    [{ count: 4, seed: 1n }, 'seed = 1n: expected a whole number from 0 to 9007199254740991'],
     [{ count: 4, seed: 1, startIndex: -1 }, 'startIndex = -1: expected a whole number from 0 on'],
   ])('refuses generate(%o)', async (options, message) => {
     const san = await load();
@@ -70,9 +74,9 @@ describe('San', () => {
     [images(2, 16, 16), 'images.shape must be [N, 16, 16, 1], is [2, 16, 16]'],
     [images(0, 16, 16, 1), 'images.shape must be [N, 16, 16, 1], is [0, 16, 16, 1]'],
     [{ ...images(2, 16, 16, 1), data: new Uint8Array(5) }, 'images.data must hold 512 numbers, holds 5'],
-    [latents(2, 16, 16, 1) as unknown as ImageBatch, 'images.data must be a Uint8Array'],
+    [latents(2, 16, 16, 1) as unknown as ImageBatch, 'images.data must be a Uint8Array, is Float32Array'],
     [{ data: new Uint8Array(256) } as ImageBatch, 'images.shape must be [N, 16, 16, 1], is undefined'],
-    [undefined as unknown as ImageBatch, 'images.data must be a Uint8Array'],
+    [undefined as unknown as ImageBatch, 'images.data must be a Uint8Array, is undefined'],
   ])('refuses to reverse what is no batch of its images (%#)', async (batch, message) => {
     const san = await load();
     await expect(san.reverse(batch)).rejects.toMatchObject({ code: 'ERR_SAN_SHAPE', message });
@@ -84,6 +88,77 @@ describe('San', () => {
       code: 'ERR_SAN_SHAPE',
       message: 'latents.shape must be [N, 64, 1, 1], is [2, 1, 64, 1]',
     });
+  });
+
+  it('says what it got in place of pixels, and keeps them out of the details', async () => {
+    const san = await load();
+    const data = new Uint8ClampedArray(64 * 256) as unknown as Uint8Array;
+    await expect(san.reverse({ data, shape: [64, 16, 16, 1] })).rejects.toMatchObject({
+      message: 'images.data must be a Uint8Array, is Uint8ClampedArray',
+      details: { field: 'images', value: 'Uint8ClampedArray' },
+    });
+  });
+
+  it.each([Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY])(
+    'refuses latents with %d among them, and says where it is',
+    async (value) => {
+      const san = await load();
+      const bad = latents(1, 64, 1, 1);
+      bad.data[5] = value;
+      bad.data[6] = value;
+      await expect(san.decode(bad)).rejects.toMatchObject({
+        code: 'ERR_SAN_OPTIONS',
+        message: `latents.data[5] = ${value}: expected finite numbers, such as reverse() and latents() give`,
+      });
+      await expect(san.interpolate({ from: { seed: 1, index: 0 }, to: bad })).rejects.toMatchObject({
+        code: 'ERR_SAN_OPTIONS',
+        details: { field: 'to.data[5]' },
+      });
+    },
+  );
+
+  it.each(['', undefined, null, 5, new URL('file:///runs/photos')])('refuses load(%o)', async (path) => {
+    await expect(San.load(path as string)).rejects.toMatchObject({
+      code: 'ERR_SAN_OPTIONS',
+      details: { field: 'runOrCheckpoint' },
+    });
+  });
+
+  const set = { count: 1, seed: 1 };
+  const statistics = { mean: 0, deviation: 1 };
+  it.each<[string, (san: San) => Promise<unknown>]>([
+    ['signal', (san) => san.generate({ ...set, signal: 'x' as never })],
+    ['signal', (san) => san.stream({ ...set, signal: {} as never }).next()],
+    ['signal', (san) => san.generateTo('drawn', set, { signal: {} as never })],
+    ['control', (san) => san.generateTo('drawn', set, null as never)],
+    ['control', (san) => san.generateTo('drawn', set, 5 as never)],
+    ['onprogress', (san) => san.generateTo('drawn', set, { onprogress() {} } as never)],
+    ['onProgress', (san) => san.generateTo('drawn', set, { onProgress: 5 as never })],
+    ['target', (san) => san.generateTo(5 as never, set)],
+    ['target', (san) => san.generateTo('', set)],
+    ['target', (san) => san.generateTo({} as never, set)],
+    ['reference', (san) => san.score(images(1, 16, 16, 1), undefined as never)],
+    ['reference', (san) => san.score(images(1, 16, 16, 1), { pixelError: {} } as never)],
+    ['reference', (san) => san.score(images(1, 16, 16, 1), { pixelError: statistics } as never)],
+    ['control', (san) => san.neighbors(images(1, 16, 16, 1), { data: images(2, 16, 16, 1) }, null as never)],
+    [
+      'control',
+      (san) => san.interpolate({ from: { seed: 1, index: 0 }, to: { seed: 1, index: 1 } }, null as never),
+    ],
+  ])('refuses a wrong %s (%#)', async (field, call) => {
+    const san = await load();
+    await expect(Promise.resolve().then(() => call(san))).rejects.toMatchObject({
+      code: 'ERR_SAN_OPTIONS',
+      details: { field },
+    });
+  });
+
+  it('undefined is no option at all', async () => {
+    const san = await load();
+    const none = { startIndex: undefined, truncation: undefined, signal: undefined };
+    expect((await san.generate({ ...set, ...none })).shape).toEqual([1, 16, 16, 1]);
+    const loaded = await San.load(san.path, { threads: undefined, precision: undefined, device: undefined });
+    expect(loaded.precision).toBe('fp32');
   });
 
   it('draws a way between latents in memory', async () => {
@@ -143,7 +218,11 @@ describe('San', () => {
       { from: seed, to: latents(1, 3, 1, 1) },
       'to.shape must be [N, 64, 1, 1], is [1, 3, 1, 1]',
     ],
-    ['ERR_SAN_SHAPE', { from: { data: [1], shape: [1] }, to: seed }, 'from.data must be a Uint8Array'],
+    [
+      'ERR_SAN_SHAPE',
+      { from: { data: [1], shape: [1] }, to: seed },
+      'from.data must be a Uint8Array, is Array',
+    ],
   ])('interpolate() throws %s for %j', async (code, options, message) => {
     const san = await load();
     const expected = {
