@@ -1,6 +1,7 @@
-/** Keeps outputs apart from the data that they are made from. */
-import { realpath, stat } from 'node:fs/promises';
-import { basename, dirname, isAbsolute, join, relative, sep } from 'node:path';
+/** Keeps outputs apart from the data that they are made from, and folders from mistyped names of files. */
+import { access, realpath, stat } from 'node:fs/promises';
+import { basename, dirname, extname, isAbsolute, join, relative, sep } from 'node:path';
+import { suggestion } from './config/nearest.js';
 import { findImages, isOfContainers } from './data/folder.js';
 import { expandPattern, isPattern } from './data/sources/pattern.js';
 import { OutputError } from './errors.js';
@@ -39,6 +40,33 @@ export async function refuseOverInput(
     }
   }
 }
+
+/** What a name of a file ends in, and hardly one of a folder: v1.2 may be either. */
+const ENDING = /^\.(?=.*[a-z])[a-z0-9]{1,11}$/i;
+
+/**
+ * To be called where a name without one of the `known` endings is that of a folder. Throws OutputError when nothing is there
+ * and the name looks like a file of another kind; `remedy` says what may be named.
+ */
+export async function refuseMistypedFile(
+  path: string,
+  known: readonly string[],
+  { what, remedy }: { what: string; remedy: string },
+): Promise<void> {
+  const ending = path.endsWith(sep) ? '' : extname(path);
+  if (!ENDING.test(ending) || known.includes(ending.toLowerCase())) return;
+  if (await isThere(path)) return;
+  throw new OutputError(
+    `cannot write ${what} as ${ending} (${path}): name ${remedy}${suggestion(ending, known)}; for a folder of that very name write ${path}/`,
+    { path, field: 'out' },
+  );
+}
+
+const isThere = (path: string): Promise<boolean> =>
+  access(path).then(
+    () => true,
+    () => false,
+  );
 
 /** Whether a file of that name in the folder `data` would be read with it. */
 async function wouldBeData(out: string, data: string): Promise<boolean> {

@@ -101,7 +101,7 @@ export const generateCommand: CommandModule<object, GenerateArguments> = {
 async function run(argv: ArgumentsCamelCase<GenerateArguments>): Promise<void> {
   const { out, grid, json, quiet } = argv;
   const { threads, ...options } = readOptions(argv);
-  requireTarget(argv, options.count);
+  await requireTarget(argv, options.count);
   const san = await San.load(argv.run, {
     precision: argv.precision,
     device: argv.device,
@@ -120,7 +120,10 @@ async function run(argv: ArgumentsCamelCase<GenerateArguments>): Promise<void> {
       argv.precision === 'fp32' || (quiet && !json) ? undefined : await lostBy(san, options, argv.device);
     if (json) {
       const { truncation = null, ...rest } = options;
-      const told = { ...rest, truncation, ...summary, checkpoint: san.path, step: san.step, out, grid };
+      const told = {
+        ...{ ...rest, truncation, ...summary, out, grid },
+        ...{ checkpoint: san.path, step: san.step, damaged: san.damaged },
+      };
       Object.assign(told, lost && { precisionError: isKnown(lost) ? lost.levels : null });
       process.stdout.write(`${JSON.stringify(told)}\n`);
     } else if (!quiet) {
@@ -223,7 +226,7 @@ function readOptions(
 }
 
 /** Refuses what cannot be before anything is loaded. */
-function requireTarget({ out, grid, json }: GenerateArguments, count: number): void {
+async function requireTarget({ out, grid, json }: GenerateArguments, count: number): Promise<void> {
   if (out === undefined && grid === undefined) {
     throw new UsageError(
       'name a folder or a .zip, .tar or .npy file for the images with --out, a sheet with --grid FILE.png, or both',
@@ -242,7 +245,7 @@ function requireTarget({ out, grid, json }: GenerateArguments, count: number): v
   if (out === '-' && process.stdout.isTTY) {
     throw new UsageError('--out -: raw pixels are not for a terminal; send them into a pipe or a file');
   }
-  if (out !== undefined) requireKnownTarget(out);
+  if (out !== undefined && out !== '-') await requireKnownTarget(out);
 }
 
 async function drawSheet(

@@ -7,6 +7,7 @@ import { OutputError, SanError } from '../errors.js';
 import { ensureFolder, writeFileAtomic } from '../files.js';
 import type { ModelOptions } from '../native.js';
 import { requireKeys } from '../options.js';
+import { refuseMistypedFile } from '../output-place.js';
 import { shown } from '../shown.js';
 import { packageVersion } from '../version.js';
 import { ElementType as Elements, type ElementType, encodeModel, type ValueInfo } from './messages.js';
@@ -70,6 +71,10 @@ const KEYS: readonly (keyof ExportOptions)[] = ['checkpoint', 'out', 'network', 
  */
 export async function exportOnnx(options: ExportOptions): Promise<Exported> {
   const { out, network, pixels = 'float32' } = checked(options);
+  await refuseMistypedFile(out, ['.onnx'], {
+    what: 'networks',
+    remedy: 'a folder, or a file that ends in .onnx',
+  });
   const checkpoint = await loadCheckpoint(options.checkpoint, { parameters: parameterShapes });
   const single = /\.onnx$/i.test(out);
   await ensureFolder(single ? dirname(out) : out);

@@ -1,7 +1,7 @@
 /** Which sink a name asks for. */
 import type { Writable } from 'node:stream';
-import { OutputError } from '../../errors.js';
 import type { SyncFileSystem } from '../../files.js';
+import { refuseMistypedFile } from '../../output-place.js';
 import { FileSink } from './file-sink.js';
 import { npy } from './npy.js';
 import { PngFolder } from './png-folder.js';
@@ -11,8 +11,6 @@ import { tar } from './tar.js';
 import { zip } from './zip.js';
 
 const CONTAINERS = { '.npy': npy, '.tar': tar, '.zip': zip };
-/** Endings that nobody gives a folder: another format was meant. */
-const UNKNOWN = /\.(avif|bmp|gif|gz|h5|jpe?g|jsonl?|npz|parquet|png|pt|tfrecords?|tgz|webp|xz|zst)$/i;
 
 export interface OpenControl {
   signal?: AbortSignal | undefined;
@@ -25,19 +23,20 @@ export interface OpenControl {
 }
 
 /** Throws OutputError unless `path` can be the name of a folder, .zip, .tar or .npy file. */
-export function requireKnownTarget(path: string): void {
-  const ending = UNKNOWN.exec(path)?.[0];
-  if (ending === undefined) return;
-  throw new OutputError(
-    `cannot write images as ${ending} (${path}): name a folder for PNG files, or a .tar, .zip or .npy file`,
-    { path },
-  );
-}
+export const requireKnownTarget = (path: string): Promise<void> =>
+  refuseMistypedFile(path, Object.keys(CONTAINERS), {
+    what: 'images',
+    remedy: 'a folder for PNG files, or a .tar, .zip or .npy file',
+  });
 
 /** @throws OutputError when the target cannot be used, or holds another set. */
-export function openSink(target: string | Writable, set: ImageSet, control: OpenControl): Promise<Sink> {
-  if (typeof target !== 'string') return Promise.resolve(new RawStream(target, set, control.signal));
-  requireKnownTarget(target);
+export async function openSink(
+  target: string | Writable,
+  set: ImageSet,
+  control: OpenControl,
+): Promise<Sink> {
+  if (typeof target !== 'string') return new RawStream(target, set, control.signal);
+  await requireKnownTarget(target);
   const container =
     CONTAINERS[/\.(npy|tar|zip)$/i.exec(target)?.[0].toLowerCase() as keyof typeof CONTAINERS];
   return container === undefined

@@ -77,6 +77,19 @@ describe('export', () => {
     await expect(exportOnnx(options as never)).rejects.toMatchObject({ code: 'ERR_SAN_OPTIONS', message });
   });
 
+  it('refuses a new place that looks like a file of another kind', async () => {
+    const folder = await temporaryFolder();
+    const { path } = await writeCheckpoint(folder);
+    const to = (name: string) => exportOnnx({ checkpoint: path, out: join(folder, name) });
+    await expect(to('m.onx')).rejects.toThrow(
+      /^cannot write networks as \.onx \(.*m\.onx\): .*; did you mean \.onnx\?; for a folder of .*m\.onx\/$/,
+    );
+    await expect(to('m.txt')).rejects.toMatchObject({ code: 'ERR_SAN_OUTPUT', details: { field: 'out' } });
+    await mkdir(join(folder, 'there.txt'));
+    for (const name of ['there.txt', 'm.txt/', 'v1.2', 'name.with space'])
+      expect((await to(name)).files).toHaveLength(2);
+  });
+
   it('says what is wrong with checkpoint and place in one line', async () => {
     const folder = await temporaryFolder();
     const { path } = await writeCheckpoint(folder);

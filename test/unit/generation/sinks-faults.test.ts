@@ -17,7 +17,7 @@ afterEach(() => {
 describe('faults', () => {
   it('a name of another format is refused', async () => {
     for (const name of ['a.png', 'a.tar.gz', 'a.NPZ']) {
-      expect(() => openSink(join(folder, name), set, {})).toThrowError(
+      await expect(openSink(join(folder, name), set, {})).rejects.toThrowError(
         /name a folder for PNG files, or a \.tar/,
       );
     }

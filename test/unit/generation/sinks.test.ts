@@ -250,6 +250,17 @@ describe('a folder', () => {
     },
   );
 
+  it.each(['x.rar', 'd.7z', 'd.bin', 'd.safetensors', 'd.tra'])('is not made of %s', async (name) => {
+    await expect(draw(join(folder, name)).done).rejects.toThrow(/^cannot write images as \.\w+ /);
+    expect(await readdir(folder)).toEqual([]);
+    await mkdir(join(folder, name));
+    expect(await draw(join(folder, name)).done).toMatchObject({ kept: 0 });
+  });
+
+  it.each(['v1.2', 'x.rar/', '.hidden', 'a.longestending'])('is made of %s', async (name) => {
+    expect(await draw(join(folder, name)).done).toMatchObject({ kept: 0 });
+  });
+
   it('of numbered images from elsewhere is refused, and so is a file in its place', async () => {
     await mkdir(join(folder, 'other'));
     await writeFile(join(folder, 'other/000000001.png'), '');
