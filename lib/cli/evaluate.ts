@@ -4,6 +4,7 @@ import { type EvaluateOptions, type Evaluation, evaluate } from '../metrics/eval
 import { configFlags, configFromFlags, toNumber } from './flags.js';
 import { longWork } from './long-work.js';
 import { warnDamaged, warnSkipped } from './warn.js';
+import { sanFlags } from './with-san.js';
 
 interface EvaluateArguments {
   checkpoint: string;
@@ -54,7 +55,7 @@ export const evaluateCommand: CommandModule<object, EvaluateArguments> = {
       'extractor-size': flag('extractor-size'),
       'extractor-range': flag('extractor-range'),
       threads: flag('threads'),
-      device: flag('device'),
+      device: { ...flag('device'), describe: sanFlags.device.describe },
     });
     return command;
   },
@@ -69,16 +70,16 @@ async function run(argv: ArgumentsCamelCase<EvaluateArguments>): Promise<void> {
     data,
     ...(count !== undefined && { count: toNumber(String(count)) }),
   } as EvaluateOptions;
-  const { damaged, skipped, ...evaluation } = await longWork(quiet, (control) => evaluate(options, control));
+  const evaluation = await longWork(quiet, (control) => evaluate(options, control));
   if (!quiet) {
-    warnDamaged(damaged);
-    warnSkipped(skipped);
+    warnDamaged(evaluation.damaged);
+    warnSkipped(evaluation.skipped);
   }
   process.stdout.write(json ? `${JSON.stringify(evaluation)}\n` : table(evaluation));
 }
 
 /** Name, value and the better direction of each metric, then what was measured. */
-function table(evaluation: Omit<Evaluation, 'damaged' | 'skipped'>): string {
+function table(evaluation: Evaluation): string {
   const { metrics, generatedCount, realCount, seed, step, checkpoint } = evaluation;
   const rows = Object.entries(metrics).map(([name, value]) => ({ name, value: value.toPrecision(4) }));
   const width = (key: 'name' | 'value') => Math.max(...rows.map((row) => row[key].length));

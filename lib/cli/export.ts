@@ -52,8 +52,8 @@ export const exportCommand: CommandModule<object, ExportArguments> = {
 async function run(argv: ArgumentsCamelCase<ExportArguments>): Promise<void> {
   const { checkpoint, out, network, pixels, json, quiet } = argv;
   const options = { checkpoint, out, pixels, ...(network !== undefined && { network }) } as ExportOptions;
-  const { damaged, ...exported } = await exportOnnx(options);
-  if (!quiet) warnDamaged(damaged);
+  const exported = await exportOnnx(options);
+  if (!quiet) warnDamaged(exported.damaged);
   if (json) process.stdout.write(`${JSON.stringify(exported)}\n`);
   else if (!quiet) {
     for (const { path, bytes: size, input, output } of exported.files) {

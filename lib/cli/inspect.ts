@@ -31,8 +31,8 @@ export const inspectCommand: CommandModule<object, InspectArguments> = {
 };
 
 async function run({ checkpoint, tensors, json }: ArgumentsCamelCase<InspectArguments>): Promise<void> {
-  const { damaged, ...inspection } = await inspectCheckpoint(checkpoint);
-  warnDamaged(damaged);
+  const inspection = await inspectCheckpoint(checkpoint);
+  warnDamaged(inspection.damaged);
   const text = json
     ? JSON.stringify(inspection)
     : [...head(inspection), ...parameterTable(inspection), ...(tensors ? tensorTable(inspection) : [])].join(
@@ -44,7 +44,7 @@ async function run({ checkpoint, tensors, json }: ArgumentsCamelCase<InspectArgu
 const grouped = new Intl.NumberFormat('en');
 const number = (value: number): string => grouped.format(value);
 
-function head(inspection: Omit<Inspection, 'damaged'>): string[] {
+function head(inspection: Inspection): string[] {
   const { config, metrics, step, skipped, averaged, resumable } = inspection;
   const { imageSize, imageChannels, latentChannels, latentSize, widths, strides } = config;
   const measured = Object.entries(metrics).map(([name, { step: at, value }]) => {
@@ -69,7 +69,7 @@ function head(inspection: Omit<Inspection, 'damaged'>): string[] {
   return rows.map(([name, text]) => `${name.padEnd(12)}${text}`);
 }
 
-function parameterTable({ parameters: { parts, total } }: Omit<Inspection, 'damaged'>): string[] {
+function parameterTable({ parameters: { parts, total } }: Inspection): string[] {
   const rows = [
     ['parameters', 'shared', 'generator', 'reverser', 'total'],
     ...[...parts, total].map((row) => [
@@ -80,7 +80,7 @@ function parameterTable({ parameters: { parts, total } }: Omit<Inspection, 'dama
   return ['', ...aligned(rows, 1)];
 }
 
-function tensorTable({ tensors }: Omit<Inspection, 'damaged'>): string[] {
+function tensorTable({ tensors }: Inspection): string[] {
   const rows = [
     ['tensor', 'type', 'shape', 'rms', 'largest'],
     ...tensors.map(({ name, dtype, shape, rms, largest }) => [

@@ -1,5 +1,6 @@
 /** What the commands that work with a trained network have in common. */
 import type { Options } from 'yargs';
+import type { DamagedCheckpoint } from '../checkpoint/checkpoint.js';
 import { MOST_THREADS } from '../config/schema.js';
 import { PRECISIONS } from '../generation/checks.js';
 import { San } from '../generation/san.js';
@@ -55,8 +56,18 @@ export const outFlag = (describe: string) =>
 export const countFlag = (text: string, describe: string) =>
   ({ requiresArg: true, defaultDescription: text, describe }) as const satisfies Options;
 
-/** Loads the network, and frees it after `work`, which a signal ends in good order. */
-export function withSan<T>(
+/** Which network a command has worked with. */
+interface Origin {
+  checkpoint: string;
+  step: number;
+  damaged: readonly DamagedCheckpoint[];
+}
+
+/**
+ * Loads the network, and frees it after `work`, which a signal ends in good order. Gives what `work` does, and where the
+ * network came from.
+ */
+export function withSan<T extends object>(
   {
     run,
     threads,
@@ -65,7 +76,7 @@ export function withSan<T>(
     quiet,
   }: Pick<SanArguments, 'run' | 'threads' | 'precision' | 'device' | 'quiet'>,
   work: (san: San, control: MeasureControl) => Promise<T>,
-): Promise<T> {
+): Promise<T & Origin> {
   const count = threads === undefined ? undefined : wholeNumber('threads', threads, 1, MOST_THREADS);
   return longWork(quiet, async (control) => {
     const san = await San.load(run, { precision, device, ...(count !== undefined && { threads: count }) });
@@ -73,7 +84,7 @@ export function withSan<T>(
       if (!quiet) warnDamaged(san.damaged);
       const result = await work(san, control);
       if (!quiet) warnLibtorch(san.warnings());
-      return result;
+      return { ...result, checkpoint: san.path, step: san.step, damaged: san.damaged };
     } finally {
       await san.dispose();
     }

@@ -86,6 +86,11 @@ describe('inspect', () => {
     const { status, err } = await cli('inspect', path);
     expect([status, err]).toEqual([1, expect.stringMatching(/^error ERR_SAN_CHECKPOINT_FORMAT: .*\n$/)]);
     const older = await cli('inspect', run);
+    const { damaged } = JSON.parse((await cli('inspect', run, '--json')).out);
+    expect(damaged).toMatchObject([{ path }]);
+    const exported = await cli('export', run, '--out', join(run, 'models'), '--json', '--quiet');
+    expect(exported.err).toBe('');
+    expect(JSON.parse(exported.out).damaged).toEqual(damaged);
     expect(older.err).toMatch(/^warning: passed over a damaged checkpoint: .*step-000009/);
     expect(older.out).toContain('step-000007.safetensors');
   });

@@ -187,6 +187,8 @@ describe('san-native evaluate', () => {
       step: 5,
       data,
       dataHash: expect.stringMatching(/^[0-9a-f]{64}$/),
+      damaged: [],
+      skipped: [{ path: 'notes.txt', reason: expect.any(String) }],
     });
     expect(out.split('\n')).toHaveLength(2);
   });
@@ -205,6 +207,12 @@ describe('san-native evaluate', () => {
     expect(out).toContain(whole);
     expect(err).toMatch(/^warning: passed over a damaged checkpoint: .*step-000009/);
     expect(checkpoint).not.toBe(whole);
+    const told = await cli('evaluate', run, data, '--metrics', 'swd', '--json', '--quiet');
+    expect(told.err).toBe('');
+    expect(JSON.parse(told.out)).toMatchObject({
+      damaged: [{ path: join(run, 'checkpoints', 'step-000009.safetensors') }],
+      skipped: [{ path: 'notes.txt' }],
+    });
   });
 
   it.each([
