@@ -44,10 +44,7 @@ export const dataCommand: CommandModule<object, DataArguments> = {
         'What training would see, on one sheet',
       );
     // Apart from the chain, whose type would lose all names in that of a record.
-    command.options({
-      ...formatFlags,
-      'image-size': { ...formatFlags['image-size'], defaultDescription: '64' },
-    });
+    command.options(formatFlags);
     return command;
   },
   handler: run,

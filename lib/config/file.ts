@@ -22,13 +22,13 @@ export async function readConfigFile(path: string): Promise<ConfigLayer> {
   }
   const document = parseDocument(text, { prettyErrors: true });
   const [syntax] = document.errors;
-  if (syntax) throw fail(`is not YAML or JSON: ${syntax.message.split('\n')[0]}`);
+  if (syntax) throw fail(`is not YAML or JSON: ${firstLine(syntax)}`);
   let values: unknown;
   try {
     values = document.toJS() ?? {};
   } catch (error) {
     // Aliases are followed only here: too many of them, or one to nothing.
-    throw fail(`cannot be understood: ${(error as Error).message.split('\n')[0]}`);
+    throw fail(`cannot be understood: ${firstLine(error as Error)}`);
   }
   if (typeof values !== 'object' || values === null || Array.isArray(values)) {
     throw fail('must be a map of config keys to values, such as "imageSize: 32"');
@@ -36,3 +36,6 @@ export async function readConfigFile(path: string): Promise<ConfigLayer> {
   const { [SCHEMA_KEY]: _, ...settings } = values as Record<string, unknown>;
   return { source: path, values: settings };
 }
+
+/** Of a message of yaml's; what it points to comes in the lines after it. */
+const firstLine = ({ message }: Error): string => (message.split('\n')[0] ?? '').replace(/:$/, '');

@@ -3,13 +3,18 @@ import { fieldOf } from './fields.js';
 import { suggestion } from './nearest.js';
 import { MEASURED, TARGET } from './schema.js';
 
-/** `; did you mean X?` for a text of a few, or for the first wrong one of a list; or nothing. */
+/** `; did you mean X?` for a text of a few; for a list which item is wrong, and that; or nothing. */
 export function hint(key: string, value: unknown): string {
   const wrong = key === 'targets' ? unknownTarget(value) : unknownOption(key, value);
-  return wrong === undefined ? '' : suggestion(wrong.name, wrong.options);
+  if (wrong === undefined) return '';
+  const { item, name, options } = wrong;
+  const which = Array.isArray(value) && value.length > 1 ? `; ${JSON.stringify(item)} is none` : '';
+  return `${which}${options.includes(name) ? '' : suggestion(name, options)}`;
 }
 
 interface WrongName {
+  /** As it was given. */
+  item: string;
   name: string;
   options: readonly string[];
 }
@@ -17,15 +22,14 @@ interface WrongName {
 function unknownOption(key: string, value: unknown): WrongName | undefined {
   const options = fieldOf(key)?.options;
   const name = texts(value).find((text) => !options?.includes(text));
-  return options === undefined || name === undefined ? undefined : { name, options };
+  return options === undefined || name === undefined ? undefined : { item: name, name, options };
 }
 
-/** The name in the first target that is none, such as "lgj" of "lgj<0.02". */
+/** The first target that is none, and the name in it, such as "lgj" of "lgj<0.02". */
 function unknownTarget(value: unknown): WrongName | undefined {
-  const options: readonly string[] = MEASURED;
-  const wrong = texts(value).find((target) => !TARGET.test(target));
-  const name = /^\s*(\w+)/.exec(wrong ?? '')?.[1];
-  return name === undefined || options.includes(name) ? undefined : { name, options };
+  const item = texts(value).find((target) => !TARGET.test(target));
+  if (item === undefined) return undefined;
+  return { item, name: /^\s*(\w+)/.exec(item)?.[1] ?? '', options: MEASURED };
 }
 
 const texts = (value: unknown): string[] =>

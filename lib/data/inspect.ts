@@ -61,7 +61,6 @@ export interface DataReport {
   sheet?: ImageBatch;
 }
 
-const DEFAULT_SIZE = 64;
 const DEFAULT_SHEET = 64;
 const SHOWN_DUPLICATES = 10;
 /** Bytes of entries that are in memory, not counting what decoders take. */
@@ -99,7 +98,7 @@ export async function inspectData(
   const { signal, onProgress } = control;
   const { source: path, sheetCount = DEFAULT_SHEET, ...keys } = options;
   requirePath('source', path);
-  const format = resolveImageFormat({ ...keys, imageSize: keys.imageSize ?? DEFAULT_SIZE });
+  const format = resolveImageFormat(keys);
   const source = await openSource(path, { signal, maxPixels: format.maxPixels });
   const parallel = decodersAtOnce();
   const report = new Report(source.skipped, format.imageSize ** 2 * format.imageChannels, sheetCount);

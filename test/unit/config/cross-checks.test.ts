@@ -90,6 +90,14 @@ describe('a wrong name', () => {
     expect(() => resolve(values)).toThrow(text);
   });
 
+  it.each<[Record<string, unknown>, RegExp]>([
+    [{ targets: ['swd<20', 'foo<3'] }, /a number; "foo<3" is none$/],
+    [{ targets: ['swd<20', 'lgi=1'] }, /a number; "lgi=1" is none$/],
+    [{ metrics: ['swd', 'frobnicate'] }, /; "frobnicate" is none$/],
+  ])('in the list of %o is the one that is told', (values, text) => {
+    expect(() => resolve(values)).toThrow(text);
+  });
+
   it('is not looked for where the name is right', () => {
     expect(() => resolve({ targets: ['lgi=1'] })).toThrow(/and a number$/);
   });

@@ -42,8 +42,8 @@ describe('inspectData()', () => {
       duplicates: { count: 1, examples: [{ path: 'cats/b.png', of: 'cats/b-again.png' }] },
     });
     expect(report.skipped.map(({ path: skipped }) => skipped)).toEqual(['dogs/cut.png', 'notes.txt']);
-    expect(report.mean?.shape).toEqual([1, 64, 64, 3]);
-    expect(report.sheet?.shape).toEqual([7, 64, 64, 3]);
+    expect(report.mean?.shape).toEqual([1, 32, 32, 3]);
+    expect(report.sheet?.shape).toEqual([7, 32, 32, 3]);
     expect(report.meanColour[0]).toBeGreaterThan(report.meanColour[2] as number);
     expect(progress).toEqual(progress.map((_, i) => i + 1));
   });
@@ -119,9 +119,9 @@ describe('san-native data', () => {
     }
     expect(await sharp(join(folder, 'new', 'sheet.png')).metadata()).toMatchObject({
       format: 'png',
-      width: 196,
+      width: 200,
     });
-    expect(await sharp(await readFile(join(folder, 'mean.png'))).metadata()).toMatchObject({ width: 66 });
+    expect(await sharp(await readFile(join(folder, 'mean.png'))).metadata()).toMatchObject({ width: 68 });
     const json = await cli('data', path, '--json', '--size', '4', '--channels', '1');
     expect(JSON.parse(json.out)).toMatchObject({ images: 7, wrote: [], meanColour: [expect.any(Number)] });
     expect((await cli('data', path, '--sheet', 'sheet.jpg')).status).toBe(2);
