@@ -67,6 +67,10 @@ async function run(argv: ArgumentsCamelCase<InterpolateArguments>): Promise<void
       'name a strip with --out FILE.png, an animation with --animation FILE.webp, or both',
     );
   }
+  if (animation === undefined && (argv.fps !== undefined || argv['ping-pong'])) {
+    const flag = argv['ping-pong'] ? '--ping-pong' : '--fps';
+    throw new UsageError(`${flag} is for an animation; name one with --animation FILE.webp`);
+  }
   const seed = wholeNumber('seed', argv.seed ?? 1, 0);
   const options = {
     from: endpoint(argv.from, seed),

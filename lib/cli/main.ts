@@ -50,7 +50,9 @@ export async function main(
 ): Promise<number> {
   setExit(exit);
   try {
-    await parser(argv).parseAsync(withHelp(argv));
+    const words = asFlag(argv);
+    requireCommand(words);
+    await parser(words).parseAsync(withHelp(words));
     return 0;
   } catch (error) {
     return error instanceof ExitStatus ? error.status : report(error);
@@ -82,6 +84,18 @@ export function watchOutput(program: Program = process): void {
         ? READER_GONE
         : report(new OutputError(`cannot write to ${name}: ${fileErrorReason(cause)}`, {}, { cause }));
   });
+}
+
+/** `help train` is `train --help`. */
+function asFlag([first, ...rest]: readonly string[]): readonly string[] {
+  return first === undefined ? [] : first === 'help' ? [...rest, '--help'] : [first, ...rest];
+}
+
+/** Throws UsageError for a first word that is no command, whatever flags come after it: yargs would show the help. */
+function requireCommand([first = '']: readonly string[]): void {
+  if (/^-v$/i.test(first)) throw new UsageError(`unknown flag ${first}; did you mean --version?`);
+  if (first.startsWith('-') || first === '' || NAMES.includes(first)) return;
+  throw new UsageError(`unknown command ${first}${suggestion(first, NAMES)}`);
 }
 
 /** Nothing asks for help, and so does --help-all, which only says how much of it. */
@@ -140,6 +154,8 @@ function parser(argv: readonly string[]): Argv {
 /** Says what yargs found wrong in the user's terms, with the nearest name for an unknown one. */
 function explain(message: string, argv: readonly string[], instance: Argv): string {
   const command = COMMANDS[argv[0] as keyof typeof COMMANDS]?.command;
+  const choice = wrongChoice(message);
+  if (choice !== undefined) return choice;
   const [, kind, list = ''] = /^([\w -]+): (.*)$/.exec(message) ?? [];
   const name = list.split(', ')[0] ?? '';
   switch (kind) {
@@ -156,12 +172,24 @@ function explain(message: string, argv: readonly string[], instance: Argv): stri
     case 'Missing required arguments':
       return `the flag --${name} is missing`;
     case 'Not enough arguments following':
-      return `the flag --${name} needs a value`;
+      return `the flag ${name.length > 1 ? '--' : '-'}${name} needs a value`;
     case 'Not enough non-option arguments':
       return `an argument is missing: san-native ${command}`;
     default:
       return message;
   }
+}
+
+/** What yargs says in three lines of an argument that is none of its choices. */
+function wrongChoice(message: string): string | undefined {
+  const [, name = '', value = '', list = ''] =
+    /^Invalid values:\s+Argument: (.+?), Given: "(.*?)", Choices: ([^\n]*)/s.exec(message) ?? [];
+  if (name === '') return undefined;
+  const choices = [...list.matchAll(/"([^"]*)"/g)].map(([, choice = '']) => choice);
+  const expected = `${choices.slice(0, -1).join(', ')} or ${choices.at(-1)}`;
+  // A positional argument is known by its place.
+  const flag = name === 'action' ? '' : `--${name} `;
+  return `${flag}${value}: expected ${expected}${suggestion(value, choices)}`;
 }
 
 /** Throws UsageError for --flag=VALUE of a boolean that is neither true nor false; yargs takes any for false. */

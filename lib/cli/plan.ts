@@ -1,5 +1,6 @@
 /** Flags of `train` that tell what would happen, and let nothing happen. */
 import type { PresetName } from '../config/presets.js';
+import { UsageError } from '../errors.js';
 import { writeFileAtomic } from '../files.js';
 import { refuseOverInput } from '../output-place.js';
 import { previewAugmentation } from '../training/preview-augmentation.js';
@@ -51,6 +52,7 @@ export const wantsPlan = (argv: PlanArguments): boolean =>
 
 /** Does what one of the flags asks for; whether there was one. */
 export async function showPlan(argv: PlanArguments): Promise<boolean> {
+  requireOnePlan(argv);
   const { data, out, resume, config } = argv;
   const preset = argv.preset as PresetName | undefined;
   const keys = configFromFlags({ ...argv });
@@ -65,6 +67,15 @@ export async function showPlan(argv: PlanArguments): Promise<boolean> {
     return false;
   }
   return true;
+}
+
+/** Throws UsageError for flags of which each would be the only thing done. */
+function requireOnePlan(argv: PlanArguments): void {
+  const given = (Object.keys(planFlags) as (keyof typeof planFlags)[]).filter((name) => argv[name]);
+  if (given.length < 2) return;
+  throw new UsageError(
+    `${given.map((name) => `--${name}`).join(' and ')}: each leaves afterwards; choose one`,
+  );
 }
 
 async function drawPreview(

@@ -1,4 +1,4 @@
-import { mkdir, readdir, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import sharp from 'sharp';
 import { beforeEach, describe, expect, it, vi } from 'vitest';
@@ -50,6 +50,25 @@ describe('a wrong command line', () => {
   it.each([
     ['trian photos --out run', 'unknown command trian; did you mean train?'],
     ['frobnicate', 'unknown command frobnicate'],
+    ['trian -h', 'unknown command trian; did you mean train?'],
+    ['help trian', 'unknown command trian; did you mean train?'],
+    ['-v', 'unknown flag -v; did you mean --version?'],
+    ['-V', 'unknown flag -V; did you mean --version?'],
+    ['generate run -o', 'the flag -o needs a value'],
+    ['generate run --precision fp16', '--precision fp16: expected fp32 or bf16; did you mean fp32?'],
+    ['cache lst', 'lst: expected list, clear or path; did you mean list?'],
+    [
+      'interpolate run 0 1 --out w.png --fps 10',
+      '--fps is for an animation; name one with --animation FILE.webp',
+    ],
+    [
+      'interpolate run 0 1 --out w.png --ping-pong',
+      '--ping-pong is for an animation; name one with --animation FILE.webp',
+    ],
+    [
+      'train photos --print-config --dry-run',
+      '--print-config and --dry-run: each leaves afterwards; choose one',
+    ],
     [
       '--lamda 3',
       'a command is missing: train, generate, evaluate, reverse, reconstruct, interpolate, score, neighbors, export, inspect, data, prepare, cache, setup, schema',
@@ -213,6 +232,11 @@ describe('bad input', () => {
     },
   );
 
+  it('for generate: a number beyond those that are exact', async () => {
+    const { err } = await cli('generate', 'run', '--grid', 'grid.png', '--seed', '9007199254740992');
+    expect(err).toMatch(/--seed = 9007199254740992: expected a whole number from 0 to 9007199254740991\n$/);
+  });
+
   it.each([
     ['generate run --grid a.png --threads 0', '--threads = 0', '1 to 1024'],
     ['generate run --grid a.png --threads 1e9', '--threads = 1000000000', '1 to 1024'],
@@ -360,7 +384,10 @@ describe('san-native generate', () => {
     );
     expect(result).toEqual({
       status: 0,
-      out: `70 images of seed 3 from ${path} in ${out} and ${grid}\n`,
+      // A slow machine tells its rate as well.
+      out: expect.stringMatching(
+        `^70 images of seed 3 from ${path} in ${out} and ${grid}(; .* images/s)?\n$`,
+      ),
       err: '',
     });
     const names = (await readdir(out)).sort().filter((name) => name !== 'manifest.json');
@@ -405,12 +432,36 @@ describe('san-native generate', () => {
     expect(other.err).not.toContain('draws the rest');
   });
 
+  it('and reverse, in JSON, name damaged checkpoints and the one that was taken', async () => {
+    const folder = await folderOfImages();
+    const checkpoints = join(folder, 'run/checkpoints');
+    await mkdir(checkpoints, { recursive: true });
+    const [path, cut] = [5, 9].map((step) => join(checkpoints, `step-00000${step}.safetensors`)) as [
+      string,
+      string,
+    ];
+    await rename(await checkpointFile(), path);
+    await writeFile(cut, 'no checkpoint');
+    const told = { checkpoint: path, step: 5, damaged: [{ path: cut, reason: expect.any(String) }] };
+    const run = join(folder, 'run');
+    const generated = await cli('generate', run, '--count', '1', '-o', join(folder, 'drawn'), '--json');
+    expect(JSON.parse(generated.out)).toMatchObject(told);
+    const args = ['reverse', run, join(folder, 'data'), '-o', join(folder, 'z.npy'), '--json', '--quiet'];
+    const { out, err } = await cli(...args);
+    expect(err).toBe('');
+    expect(JSON.parse(out)).toMatchObject({ ...told, shape: [3, 64, 1, 1], skipped: [] });
+  });
+
   it.each([
     ['--truncation 0.001', 'ERR_SAN_OPTIONS: --truncation = 0.001: expected a number from 0.01 on'],
     ['--batch-size 0', 'ERR_SAN_OPTIONS: --batch-size = 0: expected a whole number from 1 on'],
     [
       '--out a.tar.gz',
-      'ERR_SAN_OUTPUT: cannot write images as .gz (a.tar.gz): name a folder for PNG files, or a .tar, .zip or .npy file',
+      'ERR_SAN_OUTPUT: cannot write images as .gz (a.tar.gz): name a folder for PNG files, or a .tar, .zip or .npy file; for a folder of that very name write a.tar.gz/',
+    ],
+    [
+      '--out x.rar',
+      'ERR_SAN_OUTPUT: cannot write images as .rar (x.rar): name a folder for PNG files, or a .tar, .zip or .npy file; did you mean .tar?; for a folder of that very name write x.rar/',
     ],
   ])('refuses %s before anything is loaded', async (flags, message) => {
     const args = flags.startsWith('--out') ? flags : `${flags} --out drawn`;
@@ -440,6 +491,15 @@ describe('help', () => {
     expect(out).not.toContain('Losses:');
     expect(out).toContain(`All ${fields.length} settings: san-native train --help-all`);
     expect(out.trimEnd().split('\n').length).toBeLessThan(60);
+  });
+
+  it('of a command comes with the word help as well', async () => {
+    const { status, out } = await cli('help', 'train');
+    expect(status).toBe(0);
+    expect(out).toBe((await cli('train', '--help')).out);
+    expect((await cli('help')).out).toBe((await cli('--help')).out);
+    const text = (await cli('evaluate', '--help')).out;
+    expect(text).toMatch(/--device +auto, cpu, cuda, or one such as cuda:1/);
   });
 
   it('comes without a command too', async () => {
