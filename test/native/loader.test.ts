@@ -35,6 +35,13 @@ async function withLoader<T>(options: LoaderOptions, use: (loader: NativeLoader)
   }
 }
 
+test('options that are undefined are none', async () => {
+  const none = { dataset: undefined, augmentation: undefined, workers: undefined };
+  await withLoader({ images: numbered(4), batchSize: 2, seed: 1, ...none }, async (loader) => {
+    expect((await loader.batch({ step: 0 })).shape).toEqual([2, 1, 1, 1]);
+  });
+});
+
 /** Images of 1×1 grey, each with its number as its value: at most 256. */
 const numbered = (count: number): ImageBatch => ({
   data: Uint8Array.from({ length: count }, (_, i) => i),
