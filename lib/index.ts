@@ -58,7 +58,6 @@ export type {
   InferencePrecision,
   LatentBatch,
   LoaderOptions,
-  Losses,
   LossName,
   NativeLoader,
   Pairing,
@@ -101,6 +100,7 @@ export type { DrawnWay } from './reverser/way.js';
 export type { MemoryEstimate, PartParameters, StateBytes, StepFlops } from './training/cost.js';
 export { type DryRun, type DryRunControl, type DryRunOptions, dryRun } from './training/dry-run.js';
 export type { Log, LogEvent } from './training/log.js';
+export type { MeanLosses } from './training/loss-history.js';
 export { previewAugmentation } from './training/preview-augmentation.js';
 export type { BeginTick, EndTick, LoadTick, NoteTick, StepsTick, Tick } from './training/ticks.js';
 export { type TrainControl, type TrainOptions, train } from './training/train.js';
