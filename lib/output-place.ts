@@ -9,11 +9,11 @@ import { OutputError } from './errors.js';
 /** What would be an image of a folder that it is written to. */
 const IMAGE = /\.(png|webp)$/i;
 /** What would be data of a folder that is read as .npy or other files that hold images. */
-const ARRAY = /\.npy$/i;
+const CONTAINER = /\.(npy|tar|zip)$/i;
 
 /**
  * To be called before any work. Throws OutputError when `out` is the file or folder `source`, one of the files of a
- * pattern, or lies in a folder as a picture, or as an .npy file in one of such files, wherever symbolic links lead. A
+ * pattern, or lies in a folder as a picture, or as an .npy, .tar or .zip file in one of such files, wherever symbolic links lead. A
  * source that is not there is for its reader to refuse.
  */
 export async function refuseOverInput(
@@ -31,7 +31,10 @@ export async function refuseOverInput(
   // A link in the data is replaced itself; what one elsewhere leads to may be the data.
   for (const place of new Set([join(await realPlace(dirname(out)), basename(out)), await realPlace(out)])) {
     for (const data of sources) {
-      if (place === data) fail(`is the data ${source} itself, which it would replace; choose another place`);
+      if (place === data)
+        fail(
+          `is the data ${source} itself, ${becomesData ? 'where it would add images' : 'which it would replace'}; choose another place`,
+        );
       if (!isWithin(place, data) || !(await stat(data)).isDirectory()) continue;
       if (becomesData ?? (await wouldBeData(out, data)))
         fail(
@@ -71,7 +74,7 @@ const isThere = (path: string): Promise<boolean> =>
 /** Whether a file of that name in the folder `data` would be read with it. */
 async function wouldBeData(out: string, data: string): Promise<boolean> {
   if (IMAGE.test(out)) return true;
-  return ARRAY.test(out) && isOfContainers(await findImages(data, undefined));
+  return CONTAINER.test(out) && isOfContainers(await findImages(data, undefined));
 }
 
 async function placesOf(source: string): Promise<string[]> {

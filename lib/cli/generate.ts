@@ -15,6 +15,7 @@ import type { MeasureControl } from '../metrics/blocks.js';
 import { type InferencePrecision, loadAddon } from '../native.js';
 import { profile } from '../profiling/profile.js';
 import { passMacs } from '../training/cost.js';
+import { refuseOverTrainingData } from '../training/recorded-data.js';
 import { ExitStatus, READER_GONE } from './exit-status.js';
 import { toNumber } from './flags.js';
 import { rate } from './format.js';
@@ -109,7 +110,10 @@ async function run(argv: ArgumentsCamelCase<GenerateArguments>): Promise<void> {
   });
   try {
     if (!quiet) warnDamaged(san.damaged);
-    if (grid !== undefined) await ensureFolder(dirname(grid));
+    if (grid !== undefined) {
+      await refuseOverTrainingData(grid, san.path, 'grid');
+      await ensureFolder(dirname(grid));
+    }
     const work = () => longWork(quiet, (control) => draw(san, options, { out, grid }, control));
     const { result: summary, profile: recorded } =
       argv.profile === undefined

@@ -23,6 +23,7 @@ import { requireControl, requireKeys, requirePath, requireSignal, requireWhole }
 import { drawWay, type Way, type WayOptions } from '../reverser/interpolate.js';
 import { type NearestImages, type NearestImagesOptions, nearestImages } from '../reverser/nearest-images.js';
 import { type ImageScore, imageScores, requireReference, type ScoreReference } from '../reverser/scores.js';
+import { refuseOverTrainingData } from '../training/recorded-data.js';
 import {
   requireBatch,
   requireBatchSize,
@@ -33,7 +34,7 @@ import {
   requireTruncation,
 } from './checks.js';
 import { drawInto, type GenerateControl, type GenerateSummary } from './generate-to.js';
-import { openSink } from './sinks/open.js';
+import { isPngFolder, openSink } from './sinks/open.js';
 import type { ImageSet } from './sinks/sink.js';
 import { drawRanges, type IndexedImages } from './stream.js';
 
@@ -197,7 +198,7 @@ export class San {
    * Writes the images of generate() to a folder of PNG files, a .tar, .zip or .npy file, or, as bare pixels, into a
    * stream, which stays open. What an earlier call for the same set has left there is kept, after a kill as well; the
    * result has the same bytes as that of an unbroken call. docs/generation.md tells the formats.
-   * Throws ERR_SAN_OPTIONS, ERR_SAN_OUTPUT (the place cannot be used or holds other images), ERR_SAN_DISPOSED.
+   * Throws ERR_SAN_OPTIONS, ERR_SAN_OUTPUT (the place cannot be used, holds other images or is in the data of the run), ERR_SAN_DISPOSED.
    */
   async generateTo(
     target: string | Writable,
@@ -221,6 +222,8 @@ export class San {
     };
     const { signal } = control;
     signal?.throwIfAborted();
+    if (typeof target === 'string')
+      await refuseOverTrainingData(target, this.path, 'target', isPngFolder(target) || undefined);
     const syncFileSystem = (path: string) => loadAddon().syncFileSystem({ path });
     return drawInto(
       (onCheck) => openSink(target, set, { signal, onCheck, threads, syncFileSystem }),

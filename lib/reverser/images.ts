@@ -59,6 +59,11 @@ export class ImageReader {
     return new ImageReader({ skipped, shape, names, read, close: () => rows.close() }, control);
   }
 
+  /** Usable images. */
+  get count(): number {
+    return this.names.length;
+  }
+
   get skipped(): readonly Skipped[] {
     return this.source.skipped;
   }

@@ -1,11 +1,13 @@
 /** The real images whose latents are nearest to those of others, and how near real images are to one another. */
 import type { Skipped } from '../data/folder.js';
+import { DataError } from '../errors.js';
 import { requireBatch } from '../generation/checks.js';
 import type { San } from '../generation/san.js';
 import { MEASURE_KEYS, type MeasureControl } from '../metrics/blocks.js';
 import type { ImageBatch } from '../native.js';
 import { requireControl, requireKeys, requireWhole } from '../options.js';
 import { ImageReader } from './images.js';
+import { median } from './median.js';
 import { type Neighbor, nearest } from './nearest.js';
 import { requireData } from './options.js';
 import { pixelError } from './pixel-error.js';
@@ -65,6 +67,14 @@ export interface Spread {
 /** Real images whose nearest other one is looked for. */
 const COMPARED = 500;
 
+/** Throws DataError where no real image has another one to be held against: every rank would be that of a copy. */
+function requireTwo(count: number): void {
+  if (count >= 2) return;
+  const message =
+    'the data has one usable image, which cannot show how near real images are to one another; it takes at least 2 images';
+  throw new DataError('ERR_SAN_DATA_EMPTY', message, { field: 'data' });
+}
+
 /** San.neighbors(). */
 export async function nearestImages(
   san: San,
@@ -79,10 +89,11 @@ export async function nearestImages(
   requireBatch('images', samples, Uint8Array, [imageSize, imageSize, imageChannels]);
   requireData(data, san.config);
   requireWhole('neighbors', neighbors, 1);
-  const latents = await san.reverse(samples);
   await using reader = await ImageReader.open(data, san.config, control);
+  requireTwo(reader.count);
   const real = await reverseAll(san, reader);
   const { signal } = control;
+  const latents = await san.reverse(samples);
   const found = await nearest(latents.data, real.latents, { width: real.width, count: neighbors, signal });
   const { images, distances } = await inPixels(reader, samples, found);
   const among = await amongReal(reader, real, neighbors, control);
@@ -141,7 +152,7 @@ async function amongReal(
   neighbors: number,
   control: MeasureControl,
 ) {
-  const count = names.length > 1 ? Math.min(COMPARED, names.length) : 0;
+  const count = Math.min(COMPARED, names.length);
   const compared = Array.from({ length: count }, (_, i) => Math.floor((i * names.length) / count));
   const queries = new Float32Array(count * width);
   for (const [i, row] of compared.entries())
@@ -153,7 +164,6 @@ async function amongReal(
     signal: control.signal,
     onProgress: (done, total) => control.onProgress?.('comparing real images', done, total),
   });
-  if (count === 0) return { latent: [], pixel: [] };
   const { images } = await reader.at(compared);
   const { distances } = await inPixels(reader, images, found);
   return {
@@ -187,10 +197,10 @@ async function inPixels(
 }
 
 const shareBelow = (values: readonly number[], limit: number): number =>
-  values.length === 0 ? 0 : values.filter((value) => value < limit).length / values.length;
+  values.filter((value) => value < limit).length / values.length;
 
 function spreadOf(values: readonly number[]): Spread {
   const sorted = values.toSorted((a, b) => a - b);
   const at = (share: number) => sorted[Math.floor(share * sorted.length)] ?? Number.NaN;
-  return { smallest: at(0), percent1: at(0.01), median: at(0.5) };
+  return { smallest: at(0), percent1: at(0.01), median: median(sorted) };
 }

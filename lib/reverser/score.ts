@@ -1,5 +1,5 @@
 import { access } from 'node:fs/promises';
-import { basename, dirname, join } from 'node:path';
+import { basename, dirname } from 'node:path';
 import type { Skipped } from '../data/folder.js';
 import { expandPattern, isPattern } from '../data/sources/pattern.js';
 import { SanError } from '../errors.js';
@@ -9,9 +9,10 @@ import { imagesFrom, inBlocks, MEASURE_KEYS, type MeasureControl } from '../metr
 import type { ImageBatch } from '../native.js';
 import { requireControl, requireKeys, requirePath, requireSan } from '../options.js';
 import { refuseOverInput } from '../output-place.js';
-import { readSessions } from '../training/environment.js';
+import { recordedData } from '../training/recorded-data.js';
 import { csv } from './csv.js';
 import { ImageReader } from './images.js';
+import { median } from './median.js';
 import { requireData } from './options.js';
 import { type ImageMeasures, imageMeasures, referenceOf, type ScoreReference } from './scores.js';
 
@@ -79,11 +80,10 @@ export async function scoreImages(
   }
   const head = ['name', 'score', 'pixel_error', 'relative_error', 'latent_norm'];
   await writeFileAtomic(out, [csv([head, ...rows])]);
-  const median = scores.toSorted((a, b) => a - b)[Math.floor(scores.length / 2)] as number;
   return {
     out,
     count: rows.length,
-    median,
+    median: median(scores),
     largest,
     reference: { ...reference, data: from },
     skipped: reader.skipped,
@@ -129,9 +129,8 @@ async function trainingData(checkpoint: string): Promise<string> {
   };
   const folder = dirname(checkpoint);
   if (basename(folder) !== 'checkpoints') return fail(`${checkpoint} is not in a run folder`);
-  const sessions = await readSessions(join(dirname(folder), 'environment.json'));
-  const path = sessions.at(-1)?.data?.path;
-  if (typeof path !== 'string') return fail(`${dirname(folder)} does not say what it was trained on`);
+  const path = await recordedData(checkpoint);
+  if (path === undefined) return fail(`${dirname(folder)} does not say what it was trained on`);
   // A pattern is no file itself; which of its files are missing is for those to say who open them.
   const files = isPattern(path) ? await expandPattern(path).catch(() => []) : [];
   const places = [path, ...files.map((file) => file.path)];

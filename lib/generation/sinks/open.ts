@@ -29,6 +29,12 @@ export const requireKnownTarget = (path: string): Promise<void> =>
     remedy: 'a folder for PNG files, or a .tar, .zip or .npy file',
   });
 
+const containerOf = (path: string) =>
+  CONTAINERS[/\.(npy|tar|zip)$/i.exec(path)?.[0].toLowerCase() as keyof typeof CONTAINERS];
+
+/** Whether images written to `path` become a folder of PNG files. */
+export const isPngFolder = (path: string): boolean => containerOf(path) === undefined;
+
 /** @throws OutputError when the target cannot be used, or holds another set. */
 export async function openSink(
   target: string | Writable,
@@ -37,8 +43,7 @@ export async function openSink(
 ): Promise<Sink> {
   if (typeof target !== 'string') return new RawStream(target, set, control.signal);
   await requireKnownTarget(target);
-  const container =
-    CONTAINERS[/\.(npy|tar|zip)$/i.exec(target)?.[0].toLowerCase() as keyof typeof CONTAINERS];
+  const container = containerOf(target);
   return container === undefined
     ? PngFolder.open(target, set, control)
     : FileSink.open(target, container, set, control);

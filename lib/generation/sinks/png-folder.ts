@@ -1,5 +1,6 @@
 /** A folder with a PNG file for each image, each there whole or not at all. */
-import { readdir, readFile } from 'node:fs/promises';
+import type { Dirent } from 'node:fs';
+import { readdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { eachInParallel } from '../../data/parallel.js';
 import { OutputError } from '../../errors.js';
@@ -20,6 +21,8 @@ import { placePngs } from './png-pool.js';
 import { type ImageSet, imageName, type Sink } from './sink.js';
 
 const MANIFEST = 'manifest.json';
+/** Entries of folders within that are looked at for pictures, so that a target in a huge tree is not searched for minutes. */
+const MOST_ENTRIES = 10_000;
 const IMAGE = /\.(avif|bmp|gif|jpe?g|png|tiff?|webp)$/i;
 /** Files read at a time, whatever the number of threads: some of the time they wait for the disk. */
 const FILES = 32;
@@ -64,7 +67,7 @@ export class PngFolder implements Sink {
         refuseOther(path, found, wanted);
       } else {
         // The manifest comes before the first image, so that none of these is of a set that was broken off.
-        const foreign = names.find((name) => IMAGE.test(name));
+        const foreign = names.find((name) => IMAGE.test(name)) ?? (await pictureBelow(path, control.signal));
         if (foreign !== undefined) {
           throw new OutputError(
             `${path} holds images (${foreign}) without a ${MANIFEST} that tells where they are from; choose another folder`,
@@ -132,6 +135,31 @@ export class PngFolder implements Sink {
     await this.lock.release();
   }
 }
+
+/**
+ * The first picture found in the folders in `path`, relative to it; undefined where there is none among so many entries.
+ * Whoever reads `path` as data reads these folders, too. What cannot be read is passed over.
+ */
+async function pictureBelow(path: string, signal: AbortSignal | undefined): Promise<string | undefined> {
+  const folders = [''];
+  let entries = 0;
+  for (const folder of folders) {
+    for (const entry of await readdir(join(path, folder), { withFileTypes: true }).catch(() => [])) {
+      signal?.throwIfAborted();
+      if (++entries > MOST_ENTRIES) return undefined;
+      const name = join(folder, entry.name);
+      if (entry.name.startsWith('.')) continue;
+      if (await isFolder(join(path, name), entry)) folders.push(name);
+      else if (IMAGE.test(name)) return name;
+    }
+  }
+  return undefined;
+}
+
+/** Also through a link: data is read through them. A circle of links ends with the entries. */
+const isFolder = async (path: string, entry: Dirent): Promise<boolean> =>
+  entry.isDirectory() ||
+  (entry.isSymbolicLink() && ((await stat(path).catch(() => undefined))?.isDirectory() ?? false));
 
 /** The indices of the set that are not among `whole`. */
 function gaps(whole: readonly number[], { startIndex, count }: ImageSet): IndexRange[] {

@@ -1,9 +1,10 @@
-/** `generate` where the run that draws still trains. */
+/** `generate` where the run that draws still trains, and beside the images that it was trained on. */
 import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, it, vi } from 'vitest';
 import { precisionError } from '../../../lib/generation/precision-error.js';
 import { San } from '../../../lib/generation/san.js';
+import { recordData, runAndPhotos } from '../reverser/support.js';
 import { writeCheckpoint } from '../support/checkpoint.js';
 import { cli } from '../support/cli.js';
 import { fakeAddon } from '../support/fake-addon.js';
@@ -74,5 +75,28 @@ describe('the cost of a lower precision', () => {
     await using san = await San.load(path);
     for (const wrong of [undefined, null, 3])
       await expect(precisionError(san, wrong as never)).rejects.toMatchObject({ code: 'ERR_SAN_OPTIONS' });
+  });
+});
+
+describe('the images of the training', () => {
+  it('are kept apart from drawn images and sheets', async () => {
+    const { folder, run, photos } = await runAndPhotos();
+    await recordData(run, photos);
+    const before = (await readdir(photos)).sort();
+    const places = {
+      '--out': [photos, join(photos, 'drawn')],
+      '--grid': [join(photos, 'grid.png'), join(photos, 'sheets/grid.png')],
+    };
+    for (const [flag, paths] of Object.entries(places))
+      for (const place of paths) {
+        const { status, err } = await cli('generate', run, '--count', '2', flag, place);
+        expect({ status, err }).toEqual({
+          status: 1,
+          err: expect.stringMatching(/^error ERR_SAN_OUTPUT: .* the data .* add (or replace )?images/),
+        });
+      }
+    expect((await readdir(photos)).sort()).toEqual(before);
+    for (const elsewhere of [join(folder, 'drawn'), join(photos, 'drawn.npy')])
+      expect(await cli('generate', run, '--count', '2', '--out', elsewhere)).toMatchObject({ status: 0 });
   });
 });

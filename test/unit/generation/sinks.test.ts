@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { mkdir, readdir, readFile, rename, rm, stat, truncate, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rename, rm, stat, symlink, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
 import { text } from 'node:stream/consumers';
@@ -259,6 +259,25 @@ describe('a folder', () => {
 
   it.each(['v1.2', 'x.rar/', '.hidden', 'a.longestending'])('is made of %s', async (name) => {
     expect(await draw(join(folder, name)).done).toMatchObject({ kept: 0 });
+  });
+
+  it('of folders with pictures, also behind a link, is refused and left as it was', async () => {
+    const path = join(folder, 'nest');
+    await mkdir(join(path, 'pets/cats'), { recursive: true });
+    await mkdir(join(path, '.hidden'));
+    await writeFile(join(path, '.hidden/b.png'), 'mine');
+    await writeFile(join(path, 'pets/cats/notes.txt'), 'mine');
+    await writeFile(join(path, 'pets/cats/a.jpg'), 'mine');
+    const refused = { code: 'ERR_SAN_OUTPUT', message: expect.stringContaining('nest holds images (pets/') };
+    await expect(draw(path).done).rejects.toMatchObject(refused);
+    expect((await readdir(path)).sort()).toEqual(['.hidden', 'pets']);
+    await mkdir(join(folder, 'linked'));
+    await symlink(join(path, 'pets'), join(folder, 'linked/elsewhere'));
+    await expect(draw(join(folder, 'linked')).done).rejects.toMatchObject({
+      message: expect.stringContaining('linked holds images (elsewhere/cats/a.jpg)'),
+    });
+    await rm(join(path, 'pets/cats/a.jpg'));
+    expect(await draw(path).done).toMatchObject({ drawn: 50 });
   });
 
   it('of numbered images from elsewhere is refused, and so is a file in its place', async () => {

@@ -201,16 +201,25 @@ describe('neighbors', () => {
     expect(found.real.pixelDistance).toMatchObject({ smallest: near(50), median: near(50) });
   });
 
-  it('works on a single real image', async () => {
+  it('refuses a single real image, which has none to be held against', async () => {
     const one = out('one');
     await mkdir(one);
     await writeFile(
       join(one, 'a.png'),
       await readFile(join(photos, (await readdir(photos)).sort()[0] as string)),
     );
-    const { status, out: text } = await cli('neighbors', run, one, '--out', out('n.png'), '--json');
-    expect(status).toBe(0);
-    expect(JSON.parse(text)).toMatchObject({ dataCount: 1, real: { count: 0 } });
+    const told = /the data has one usable image, .* it takes at least 2 images/;
+    expect(await cli('neighbors', run, one, '--out', out('n.png'), '--json')).toMatchObject({
+      status: 1,
+      err: expect.stringMatching(told),
+    });
+    await using san = await San.load(run);
+    const data: ImageBatch = { data: new Uint8Array(64), shape: [1, 8, 8, 1] };
+    await expect(san.neighbors(data, { data })).rejects.toMatchObject({
+      name: 'DataError',
+      code: 'ERR_SAN_DATA_EMPTY',
+      message: expect.stringMatching(told),
+    });
   });
 });
 
