@@ -1,7 +1,8 @@
 /** What a lower precision costs. */
-import { requireKeys, requireSan, requireWhole } from '../options.js';
+import { requireKeys, requireWhole } from '../options.js';
 import { requireRange, requireTruncation } from './checks.js';
 import { San } from './san.js';
+import { inUse } from './uses.js';
 
 export interface PrecisionError {
   /** Mean absolute difference of 8-bit values. */
@@ -20,7 +21,10 @@ const COMPARED = 8;
  * Throws ERR_SAN_OPTIONS, ERR_SAN_DISPOSED, and CheckpointError when the checkpoint is no longer there or whole.
  */
 export async function precisionError(san: San, options: PrecisionErrorOptions): Promise<PrecisionError> {
-  requireSan(san);
+  return inUse(san, (inner) => errorOf(inner, options));
+}
+
+async function errorOf(san: San, options: PrecisionErrorOptions): Promise<PrecisionError> {
   requireKeys(options, ['seed', 'count', 'startIndex', 'truncation', 'device']);
   const { seed, startIndex = 0, count, truncation, device } = options;
   requireWhole('count', count, 1);

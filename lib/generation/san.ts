@@ -36,7 +36,8 @@ import {
 import { drawInto, type GenerateControl, type GenerateSummary } from './generate-to.js';
 import { isPngFolder, openSink } from './sinks/open.js';
 import type { ImageSet } from './sinks/sink.js';
-import { drawRanges, type IndexedImages } from './stream.js';
+import { type Drawer, type DrawOptions, drawRanges, type IndexedImages, type IndexRange } from './stream.js';
+import { USE, Uses } from './uses.js';
 
 export interface LoadOptions {
   /**
@@ -100,12 +101,17 @@ export class San {
   private readonly network: NativeNetwork;
   /** As asked for. */
   private readonly threads: number | undefined;
-  private disposed = false;
+  /** undefined in the one that works for calls under way. */
+  private readonly uses: Uses | undefined;
+  /** The same networks for what calls under way are made of, which works until they have ended. */
+  private readonly inner: San;
+  private disposal: Promise<void> | undefined;
 
   private constructor(
     checkpoint: LoadedCheckpoint,
     { threads, precision }: { threads: number | undefined; precision: InferencePrecision },
     network: NativeNetwork,
+    uses?: Uses,
   ) {
     this.config = checkpoint.config;
     this.step = checkpoint.step;
@@ -115,6 +121,8 @@ export class San {
     this.precision = precision;
     this.threads = threads;
     this.network = network;
+    this.uses = uses;
+    this.inner = uses ? new San(checkpoint, { threads, precision }, network) : this;
   }
 
   /**
@@ -137,7 +145,7 @@ export class San {
       precision,
       device: place,
     });
-    return new San(checkpoint, { threads, precision }, network);
+    return new San(checkpoint, { threads, precision }, network, new Uses());
   }
 
   /**
@@ -168,19 +176,21 @@ export class San {
     if (signal === undefined) return this.network.generate({ count, seed, startIndex, truncation });
     const shape: ImageBatch['shape'] = [count, imageSize, imageSize, imageChannels];
     const data = new Uint8Array(count * imageSize ** 2 * imageChannels);
-    let offset = 0;
-    // One native call cannot be ended halfway.
-    for await (const images of this.stream(options)) {
-      data.set(images.data, offset);
-      offset += images.data.length;
-    }
-    return { data, shape };
+    return this[USE](async (inner) => {
+      let offset = 0;
+      // One native call cannot be ended halfway.
+      for await (const images of inner.stream(options)) {
+        data.set(images.data, offset);
+        offset += images.data.length;
+      }
+      return { data, shape };
+    });
   }
 
   /**
    * The images of generate(), batch after batch in constant memory: the next batches are computed while one is looked at, three
    * are held at most. Each is 8-bit [N, S, S, C] with the startIndex of its first image, and may be kept. Leaving the
-   * loop ends the work. Throws ERR_SAN_OPTIONS, ERR_SAN_DISPOSED.
+   * loop ends the work. Throws ERR_SAN_OPTIONS, ERR_SAN_DISPOSED; the latter also at the next batch after dispose().
    */
   stream(options: StreamOptions): AsyncGenerator<IndexedImages, void, undefined> {
     this.requireAlive();
@@ -191,7 +201,22 @@ export class San {
     requireBatchSize(batchSize);
     requireSignal(signal);
     const range = { start: startIndex, count: count ?? Number.MAX_SAFE_INTEGER - startIndex };
-    return drawRanges(this.network, [range], { seed, truncation, batchSize, signal });
+    return this.untilDisposed([range], { seed, truncation, batchSize, signal });
+  }
+
+  /** Whoever has left off without a return() must not keep dispose() waiting for ever. */
+  private async *untilDisposed(
+    ranges: IndexRange[],
+    options: DrawOptions,
+  ): AsyncGenerator<IndexedImages, void, undefined> {
+    const generate: Drawer['generate'] = async (set) => {
+      this.requireAlive();
+      return this.network.generate(set);
+    };
+    for await (const images of drawRanges({ generate }, ranges, options)) {
+      this.requireAlive();
+      yield images;
+    }
   }
 
   /**
@@ -222,16 +247,18 @@ export class San {
     };
     const { signal } = control;
     signal?.throwIfAborted();
-    if (typeof target === 'string')
-      await refuseOverTrainingData(target, this.path, 'target', isPngFolder(target) || undefined);
     const syncFileSystem = (path: string) => loadAddon().syncFileSystem({ path });
-    return drawInto(
-      (onCheck) => openSink(target, set, { signal, onCheck, threads, syncFileSystem }),
-      this.network,
-      set,
-      { seed, truncation, batchSize },
-      control,
-    );
+    return this[USE](async () => {
+      if (typeof target === 'string')
+        await refuseOverTrainingData(target, this.path, 'target', isPngFolder(target) || undefined);
+      return drawInto(
+        (onCheck) => openSink(target, set, { signal, onCheck, threads, syncFileSystem }),
+        this.network,
+        set,
+        { seed, truncation, batchSize },
+        control,
+      );
+    });
   }
 
   /**
@@ -273,7 +300,7 @@ export class San {
 
   /** What comes back of 8-bit images [N, S, S, C]: G(R(x)). Throws ERR_SAN_SHAPE, ERR_SAN_DISPOSED. */
   async reconstruct(images: ImageBatch): Promise<ImageBatch> {
-    return this.decode(await this.reverse(images));
+    return this[USE](async (inner) => inner.decode(await inner.reverse(images)));
   }
 
   /**
@@ -281,10 +308,11 @@ export class San {
    * docs/reverser.md has the formulas. Throws ERR_SAN_OPTIONS, ERR_SAN_SHAPE, ERR_SAN_DISPOSED.
    */
   async score(images: ImageBatch, reference: ScoreReference): Promise<ImageScore[]> {
-    this.requireAlive();
     requireReference(reference);
-    const latents = await this.reverse(images);
-    return imageScores(images, latents, await this.decode(latents), reference);
+    return this[USE](async (inner) => {
+      const latents = await inner.reverse(images);
+      return imageScores(images, latents, await inner.decode(latents), reference);
+    });
   }
 
   /**
@@ -295,8 +323,7 @@ export class San {
    * them to files. Throws ERR_SAN_OPTIONS, ERR_SAN_SHAPE, ERR_SAN_DISPOSED, DataError; after an abort the signal's reason.
    */
   async interpolate(options: WayOptions, control: MeasureControl = {}): Promise<Way> {
-    this.requireAlive();
-    return drawWay(this, options, control);
+    return this[USE]((inner) => drawWay(inner, options, control));
   }
 
   /**
@@ -310,22 +337,35 @@ export class San {
     options: NearestImagesOptions,
     control: MeasureControl = {},
   ): Promise<NearestImages> {
-    this.requireAlive();
-    return nearestImages(this, images, options, control);
+    return this[USE]((inner) => nearestImages(inner, images, options, control));
   }
 
-  /** Frees the native memory; calls under way end first. Idempotent. */
-  async dispose(): Promise<void> {
-    if (this.disposed) return;
-    this.disposed = true;
-    await this.network.dispose();
+  /**
+   * Frees the native memory; calls under way end first, also those of functions that were given this San, and new ones are
+   * refused with ERR_SAN_DISPOSED. An abort of their signals ends them sooner. A stream() that is being iterated ends with
+   * ERR_SAN_DISPOSED at its next batch. Idempotent.
+   */
+  dispose(): Promise<void> {
+    this.disposal ??= this.free();
+    return this.disposal;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.dispose();
   }
 
+  /** For inUse(). */
+  async [USE]<T>(work: (inner: San) => Promise<T>): Promise<T> {
+    return this.uses ? this.uses.during(() => work(this.inner)) : work(this);
+  }
+
+  private async free(): Promise<void> {
+    await this.uses?.end();
+    // Single calls of the network end first by themselves: its work is done in order.
+    await this.network.dispose();
+  }
+
   private requireAlive(): void {
-    if (this.disposed) throw new SanError('ERR_SAN_DISPOSED', 'this San has been disposed of');
+    this.uses?.requireOpen();
   }
 }

@@ -6,9 +6,10 @@ import { ensureFolder, writeFileAtomic } from '../files.js';
 import { encodeGrid } from '../generation/grid.js';
 import { interpolate } from '../generation/interpolate.js';
 import type { San } from '../generation/san.js';
+import { inUse } from '../generation/uses.js';
 import { imagesFrom, MEASURE_KEYS, type MeasureControl } from '../metrics/blocks.js';
 import type { ImageBatch, LatentBatch } from '../native.js';
-import { requireControl, requireKeys, requirePath, requireSan, requireWhole } from '../options.js';
+import { requireControl, requireKeys, requirePath, requireWhole } from '../options.js';
 import { refuseOverInput } from '../output-place.js';
 import { shown } from '../shown.js';
 import { encodeAnimation } from './animation.js';
@@ -94,8 +95,15 @@ export async function interpolateImages(
   options: InterpolateOptions,
   control: MeasureControl = {},
 ): Promise<Interpolated> {
-  requireSan(san);
   requireControl(control, MEASURE_KEYS);
+  return inUse(san, (inner) => drawFiles(inner, options, control));
+}
+
+async function drawFiles(
+  san: San,
+  options: InterpolateOptions,
+  control: MeasureControl,
+): Promise<Interpolated> {
   requireKeys(options, KEYS);
   const way = checkedWay(options, san.config);
   const { out, animation, pingPong, fps } = checkedFiles(options);

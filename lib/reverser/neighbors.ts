@@ -2,9 +2,10 @@ import { dirname } from 'node:path';
 import { ensureFolder, writeFileAtomic } from '../files.js';
 import { encodeGrid } from '../generation/grid.js';
 import type { San } from '../generation/san.js';
+import { inUse } from '../generation/uses.js';
 import { MEASURE_KEYS, type MeasureControl } from '../metrics/blocks.js';
 import type { ImageBatch } from '../native.js';
-import { requireControl, requireKeys, requirePath, requireSan, requireWhole } from '../options.js';
+import { requireControl, requireKeys, requirePath, requireWhole } from '../options.js';
 import { refuseOverInput } from '../output-place.js';
 import {
   type AmongReal,
@@ -46,8 +47,11 @@ export async function findNeighbors(
   options: NeighborsOptions,
   control: MeasureControl = {},
 ): Promise<Neighborhood> {
-  requireSan(san);
   requireControl(control, MEASURE_KEYS);
+  return inUse(san, (inner) => find(inner, options, control));
+}
+
+async function find(san: San, options: NeighborsOptions, control: MeasureControl): Promise<Neighborhood> {
   requireKeys(options, ['data', 'out', 'count', 'seed', 'startIndex', 'neighbors']);
   const { data, out, count = 8, seed = 1, startIndex = 0, neighbors = 6 } = options;
   requireData(data, san.config);

@@ -3,9 +3,10 @@ import type { Skipped } from '../data/folder.js';
 import { ensureFolder, writeFileAtomic } from '../files.js';
 import { encodeGrid, rowOverRow } from '../generation/grid.js';
 import type { San } from '../generation/san.js';
+import { inUse } from '../generation/uses.js';
 import { imagesFrom, inBlocks, MEASURE_KEYS, type MeasureControl } from '../metrics/blocks.js';
 import type { ImageBatch } from '../native.js';
-import { requireControl, requireKeys, requirePath, requireSan, requireWhole } from '../options.js';
+import { requireControl, requireKeys, requirePath, requireWhole } from '../options.js';
 import { refuseOverInput } from '../output-place.js';
 import { ImageReader } from './images.js';
 import { pixelErrors } from './pixel-error.js';
@@ -39,8 +40,15 @@ export async function reconstructImages(
   options: ReconstructOptions,
   control: MeasureControl = {},
 ): Promise<Reconstructed> {
-  requireSan(san);
   requireControl(control, MEASURE_KEYS);
+  return inUse(san, (inner) => reconstruct(inner, options, control));
+}
+
+async function reconstruct(
+  san: San,
+  options: ReconstructOptions,
+  control: MeasureControl,
+): Promise<Reconstructed> {
   requireKeys(options, ['data', 'out', 'count', 'columns']);
   const { data, out, count = 32, columns = 8 } = options;
   requirePath('data', data);

@@ -2,8 +2,9 @@ import { dirname } from 'node:path';
 import type { Skipped } from '../data/folder.js';
 import { ensureFolder, writeFileAtomic } from '../files.js';
 import type { San } from '../generation/san.js';
+import { inUse } from '../generation/uses.js';
 import { MEASURE_KEYS, type MeasureControl } from '../metrics/blocks.js';
-import { requireControl, requireKeys, requirePath, requireSan } from '../options.js';
+import { requireControl, requireKeys, requirePath } from '../options.js';
 import { refuseOverInput } from '../output-place.js';
 import { csv } from './csv.js';
 import { ImageReader } from './images.js';
@@ -37,8 +38,11 @@ export async function reverseImages(
   options: ReverseOptions,
   control: MeasureControl = {},
 ): Promise<Reversed> {
-  requireSan(san);
   requireControl(control, MEASURE_KEYS);
+  return inUse(san, (inner) => reverse(inner, options, control));
+}
+
+async function reverse(san: San, options: ReverseOptions, control: MeasureControl): Promise<Reversed> {
   requireKeys(options, ['data', 'out', 'names']);
   const { data, out, names } = options;
   requirePath('data', data);

@@ -5,9 +5,10 @@ import { expandPattern, isPattern } from '../data/sources/pattern.js';
 import { SanError } from '../errors.js';
 import { ensureFolder, writeFileAtomic } from '../files.js';
 import type { San } from '../generation/san.js';
+import { inUse } from '../generation/uses.js';
 import { imagesFrom, inBlocks, MEASURE_KEYS, type MeasureControl } from '../metrics/blocks.js';
 import type { ImageBatch } from '../native.js';
-import { requireControl, requireKeys, requirePath, requireSan } from '../options.js';
+import { requireControl, requireKeys, requirePath } from '../options.js';
 import { refuseOverInput } from '../output-place.js';
 import { recordedData } from '../training/recorded-data.js';
 import { csv } from './csv.js';
@@ -49,8 +50,11 @@ export async function scoreImages(
   options: ScoreOptions,
   control: MeasureControl = {},
 ): Promise<Scored> {
-  requireSan(san);
   requireControl(control, MEASURE_KEYS);
+  return inUse(san, (inner) => score(inner, options, control));
+}
+
+async function score(san: San, options: ScoreOptions, control: MeasureControl): Promise<Scored> {
   requireKeys(options, ['data', 'out', 'reference']);
   const { data, out } = options;
   requirePath('data', data);
@@ -100,8 +104,15 @@ export async function scoreReference(
   options: { data: string | ImageBatch },
   control: MeasureControl = {},
 ): Promise<ScoreReference> {
-  requireSan(san);
   requireControl(control, MEASURE_KEYS);
+  return inUse(san, (inner) => measureReference(inner, options, control));
+}
+
+async function measureReference(
+  san: San,
+  options: { data: string | ImageBatch },
+  control: MeasureControl,
+): Promise<ScoreReference> {
   requireKeys(options, ['data']);
   requireData(options.data, san.config);
   await using reader = await ImageReader.open(options.data, san.config, control);
