@@ -31,7 +31,7 @@ type YScale = ScaleLinear<number, number> | ScaleLogarithmic<number, number>;
 
 /** Points a drawn line has at most: beyond this they fall into one pixel. */
 const MOST_POINTS = 600;
-/** Up to so many points each has a dot of its own. */
+/** Up to so many points each has a dot of its own: a line through one point is not seen. */
 const MOST_DOTS = 40;
 /** Ratio of the largest to the smallest value from which the y axis is logarithmic. */
 const LOG_FROM = 20;
@@ -127,10 +127,10 @@ function drawLines(series: readonly Series[], x: ScaleLinear<number, number>, y:
   return [
     ...series.flatMap((one) => (one.smooth ? [draw(one.raw, one, 'stroke-opacity="0.25"')] : [])),
     ...series.map((one) => draw(one.smooth ?? one.raw, one, strong)),
-    ...series.flatMap(({ raw, smooth, name, colour }) =>
-      smooth || raw.length > MOST_DOTS
+    ...series.flatMap(({ raw, smooth = raw, name, colour }) =>
+      smooth.length > MOST_DOTS
         ? []
-        : raw.map(
+        : smooth.map(
             ([step, value]) =>
               `<circle class="${name}" cx="${round(x(step))}" cy="${round(y(value))}" r="2.5" fill="${colour}"/>`,
           ),

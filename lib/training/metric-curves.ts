@@ -14,7 +14,7 @@ export interface MetricPoint {
 const KINDS: { title: string; labels: Partial<Record<MetricName, string>> }[] = [
   { title: 'Sliced Wasserstein distance', labels: { swd: 'SWD' } },
   {
-    title: 'Diversity and sharpness of real images',
+    title: 'Diversity and sharpness',
     labels: { diversity: 'diversity', sharpness: 'sharpness' },
   },
   { title: 'Reconstruction error', labels: { reconstruction: 'error' } },
@@ -54,7 +54,8 @@ export function metricPanels(points: readonly MetricPoint[]): Panel[] {
       return raw.length === 0 ? [] : [{ ...style, label: labels[metric] as string, raw }];
     });
     const has = (set: ReadonlySet<string>) => names.some((name) => set.has(name));
-    const better = has(ONE_IS_BEST) ? '1' : has(LARGER_IS_BETTER) ? 'higher' : 'lower';
-    return series.length === 0 ? [] : [{ title, note: `${better} is better`, series }];
+    const better = has(LARGER_IS_BETTER) ? 'higher is better' : 'lower is better';
+    const note = has(ONE_IS_BEST) ? 'real images have 1' : better;
+    return series.length === 0 ? [] : [{ title, note, series }];
   });
 }

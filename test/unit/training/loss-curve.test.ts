@@ -4,7 +4,8 @@ import { METRIC_NAMES } from '../../../lib/config/schema.js';
 import { LOSS_NAMES, type Losses } from '../../../lib/native.js';
 import { lossCurve } from '../../../lib/training/loss-curve.js';
 import { LossHistory, meanLosses } from '../../../lib/training/loss-history.js';
-import { metricCurves } from '../../../lib/training/metric-curves.js';
+import { metricCurves, metricPanels } from '../../../lib/training/metric-curves.js';
+import { PANEL_WIDTH } from '../../../lib/training/panel.js';
 import { someLosses } from '../support/fake-addon.js';
 
 const course = (length: number, value: (i: number) => Losses) =>
@@ -56,6 +57,12 @@ describe('lossCurve', () => {
     expect(svg.match(/stroke-width="2"/g)).toHaveLength(4);
   });
 
+  it('shows a single point, and each of a few', () => {
+    const dots = (length: number) =>
+      lossCurve(course(length, (i) => someLosses(1 + i))).match(/<circle /g)?.length ?? 0;
+    expect([0, 1, 3, 50].map(dots)).toEqual([0, 4, 12, 0]);
+  });
+
   it('stays small however long the run', () => {
     expect(lossCurve(course(20000, (i) => someLosses(1 + Math.sin(i) ** 2))).length).toBeLessThan(100_000);
   });
@@ -81,6 +88,24 @@ describe('metricCurves', () => {
     expect(svg.match(/<g /g)).toHaveLength(2);
     expect(svg.match(/stroke-width="2"/g)).toHaveLength(3);
     expect(svg).toContain('higher is better');
+  });
+
+  it('has room for the legend, however long its numbers are', () => {
+    const values = Object.fromEntries(METRIC_NAMES.map((name) => [name, 0.00864]));
+    const svg = metricCurves([{ step: 10, values }]);
+    const ends = [...svg.matchAll(/<text x="(\d+)" y="49">([a-zA-Z]+) <tspan[^>]*>([^<]*)</g)].map(
+      ([, x, label = '', value = '']) => Number(x) + 7.6 * (label.length + 1 + value.length),
+    );
+    expect(ends.length).toBeGreaterThan(8);
+    expect(Math.max(...ends)).toBeLessThan(PANEL_WIDTH - 10);
+  });
+
+  it('has room for title and note in one row', () => {
+    const values = Object.fromEntries(METRIC_NAMES.map((name) => [name, 1]));
+    for (const { title, note } of metricPanels([{ step: 10, values }])) {
+      // Widths of DejaVu Sans, which is wider than most: 15 units bold and 13 units.
+      expect(10 * title.length + 8 * note.length).toBeLessThan(PANEL_WIDTH - 62 - 16 + 10);
+    }
   });
 });
 
