@@ -3,6 +3,7 @@ import type { BeginTick, EndTick, StepsTick, Tick } from '../training/ticks.js';
 import { longDuration } from './format.js';
 import { Pace } from './long-work.js';
 import { skippedLines } from './skipped.js';
+import { isLive } from './status-line.js';
 import { asLine, fitted, type Part, stepsRows } from './steps-text.js';
 
 /** Tells a user how a training run goes on. */
@@ -34,7 +35,7 @@ export function createReporter({ json, quiet }: { json: boolean; quiet: boolean 
     return { tick: (tick) => print(process.stdout, JSON.stringify(tick)), note: () => {}, close: () => {} };
   }
   if (quiet) return { tick: () => {}, note: () => {}, close: () => {} };
-  return new TextReporter(process.stderr.isTTY ? liveLine(process.stderr) : plainLines(process.stderr));
+  return new TextReporter(isLive(process.stderr) ? liveLine(process.stderr) : plainLines(process.stderr));
 }
 
 /** Where the progress line goes. */

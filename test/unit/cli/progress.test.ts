@@ -1,6 +1,7 @@
 import { afterEach, expect, it, vi } from 'vitest';
 import { bytes, count, longDuration, significant } from '../../../lib/cli/format.js';
 import { createReporter } from '../../../lib/cli/progress.js';
+import { isLive } from '../../../lib/cli/status-line.js';
 import { asLine, fitted, stepsRows } from '../../../lib/cli/steps-text.js';
 import type { EndTick, StepsTick } from '../../../lib/training/ticks.js';
 
@@ -135,4 +136,25 @@ it('in a log shows the metrics of the end, and no line twice in a row', () => {
   expect(texts.out).toBe(
     'ended on a plateau after 2200 steps, 25 s\nswd has not become better\nbest        run/best\n',
   );
+});
+
+it('in a terminal of no rows prints lines as in a log, for nothing can be drawn over there', () => {
+  const { isTTY, rows, columns } = process.stderr;
+  let text = '';
+  vi.spyOn(process.stderr, 'write').mockImplementation((chunk) => {
+    text += chunk;
+    return true;
+  });
+  try {
+    Object.assign(process.stderr, { isTTY: true, rows: 0, columns: 80 });
+    createReporter({ json: false, quiet: false }).tick(tick);
+    expect(text).toMatch(/^step 1240\/2200 .*\n$/);
+    expect([0, 24, undefined].map((rows) => isLive({ isTTY: true, rows: rows as number }))).toEqual([
+      false,
+      true,
+      true,
+    ]);
+  } finally {
+    Object.assign(process.stderr, { isTTY, rows, columns });
+  }
 });
