@@ -106,9 +106,13 @@ export class Team {
     await this.group.leave({});
   }
 
-  /** Ends the run on all ranks, which are told why. Never throws. */
+  /**
+   * Ends the run on all ranks. They are told why, unless rank 0 could not even begin: then it alone has something to say, and
+   * nothing is lost. Never throws.
+   */
   async fail(error: unknown): Promise<void> {
     if (this.ended) return;
+    if (this.rank === 0 && !this.training) return this.leave().catch(() => {});
     this.ended = true;
     const reason = error instanceof Error ? error.message : String(error);
     await this.group.leave({ failure: `failed: ${reason}` }).catch(() => {});

@@ -164,6 +164,26 @@ describe('the command line', () => {
     expect(output).toMatch(/ERR_SAN_RANK_LOST: rank 1 \(process \d+ on .*\) is gone/);
   });
 
+  test('what rank 0 cannot begin with it tells alone', async () => {
+    const out = join(folder, 'wrong');
+    const cases = [
+      {
+        more: ['--ranks', '3', '--batch-size', '4'],
+        told: /^error ERR_SAN_CONFIG: batchSize = 4 cannot be shared/,
+      },
+      {
+        more: ['--ranks', '2', '--batch-size', '600'],
+        told: /^error ERR_SAN_CONFIG: batchSize = 600 is larger/m,
+      },
+    ];
+    for (const { more, told } of cases) {
+      const { code, output } = await start(train(out, ...more), {}).ended;
+      expect(code).toBe(1);
+      expect(output).toMatch(told);
+      expect(output).not.toContain('ERR_SAN_RANK_LOST');
+    }
+  });
+
   test('ranks that do not come together are told why', async () => {
     const out = join(folder, 'none');
     const environment = { WORLD_SIZE: '2', MASTER_PORT: String(await freePort()) };
