@@ -1,6 +1,7 @@
 import { duration } from '../setup/progress.js';
 import { type DryRun, type DryRunOptions, dryRun } from '../training/dry-run.js';
 import { createReporter } from './progress.js';
+import { warn } from './warn.js';
 
 const HOUR = 3600;
 const DAY = 24 * HOUR;
@@ -13,9 +14,12 @@ export async function printDryRun(
   { json, quiet }: { json: boolean; quiet: boolean },
 ): Promise<void> {
   const reporter = createReporter({ json: false, quiet: json || quiet });
-  const plan = await dryRun(options, { onLoad: reporter.tick.bind(reporter) }).finally(() =>
-    reporter.close(),
-  );
+  const plan = await dryRun(options, {
+    onLoad: reporter.tick.bind(reporter),
+    onNote: ({ message }) => {
+      if (!quiet) warn(message);
+    },
+  }).finally(() => reporter.close());
   process.stdout.write(json ? `${JSON.stringify(plan, null, 2)}\n` : `${lines(plan).join('\n')}\n`);
 }
 

@@ -58,7 +58,7 @@ export async function showPlan(argv: PlanArguments): Promise<boolean> {
   const keys = configFromFlags({ ...argv });
   if (argv['print-config']) {
     const frozen = resume && out !== undefined ? (await RunFolder.find(out))?.config : undefined;
-    await printConfig({ preset, config, keys, frozen }, argv.json);
+    await printConfig({ preset, config, keys, frozen }, argv);
   } else if (argv['dry-run']) {
     await printDryRun({ ...keys, data, out, resume, preset, config }, argv);
   } else if (argv['preview-augment'] !== undefined) {

@@ -2,6 +2,10 @@
 import type { DamagedCheckpoint } from '../checkpoint/checkpoint.js';
 import type { Skipped } from '../data/folder.js';
 
+export function warn(message: string): void {
+  process.stderr.write(`warning: ${message}\n`);
+}
+
 export function warnDamaged(damaged: readonly DamagedCheckpoint[]): void {
   for (const { reason } of damaged) {
     process.stderr.write(`warning: passed over a damaged checkpoint: ${reason}\n`);

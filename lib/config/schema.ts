@@ -116,7 +116,7 @@ const modelKeys = {
   latentChannels: whole(1, 4096)
     .exactOptional()
     .describe('Channels of the latent')
-    .meta({ derivation: 'for about 64 numbers in all' }),
+    .meta({ derivation: '4 or more for about 64 numbers in all' }),
   latentSize: whole(1, 1024)
     .exactOptional()
     .describe('Width and height of the latent')

@@ -1,8 +1,9 @@
 /** What a run would take, from its settings, its data and some real steps. */
 import { readdir } from 'node:fs/promises';
+import { latentNote } from '../config/latent-note.js';
 import { configLayers } from '../config/layers.js';
 import type { PresetName } from '../config/presets.js';
-import { resolveConfig } from '../config/resolve.js';
+import { resolveWithOrigins } from '../config/resolve.js';
 import { type Config, type ConfigInput, modelOptions } from '../config/schema.js';
 import type { PreparedSet } from '../data/dataset.js';
 import { requireDevices } from '../device.js';
@@ -25,7 +26,7 @@ import {
 import { namingSettings } from './out-of-memory.js';
 import { readUsableImages } from './prepare.js';
 import { RunFolder, stepOfCheckpoint } from './run-folder.js';
-import type { LoadTick } from './ticks.js';
+import type { LoadTick, NoteTick } from './ticks.js';
 import { trainerOptions } from './trainer-options.js';
 
 /** As for train(); nothing is written but the cache of prepared images, so that `out` is needed only with `resume`. */
@@ -44,6 +45,8 @@ export interface DryRunOptions extends ConfigInput {
 export interface DryRunControl {
   signal?: AbortSignal | undefined;
   onLoad?: ((tick: LoadTick) => void) | undefined;
+  /** What train() would say of the settings. */
+  onNote?: ((tick: NoteTick) => void) | undefined;
 }
 
 /** Its keys. */
@@ -97,7 +100,12 @@ export async function dryRun(options: DryRunOptions, control: DryRunControl = {}
   const { data, out, resume = false, preset, config: file, ...keys } = options;
   requirePath('data', data);
   const run = resume && out !== undefined ? await RunFolder.find(out) : undefined;
-  const config = resolveConfig(await configLayers({ frozen: run?.config, preset, config: file, keys }));
+  const resolved = resolveWithOrigins(
+    await configLayers({ frozen: run?.config, preset, config: file, keys }),
+  );
+  const { config } = resolved;
+  const note = latentNote(resolved);
+  if (note !== undefined) control.onNote?.({ type: 'note', level: 'warning', message: note });
   const addon = loadAddon();
   const device = requireDevices(config, addon.info().cuda);
   const dataset = await loadUsable(data, config, control);

@@ -3,7 +3,8 @@ import { resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { type LoadedCheckpoint, stateOf } from '../checkpoint/checkpoint.js';
 import { readConfigFile } from '../config/file.js';
-import { type ConfigLayer, resolveConfig } from '../config/resolve.js';
+import { latentNote } from '../config/latent-note.js';
+import { type ConfigLayer, resolveConfig, resolveWithOrigins } from '../config/resolve.js';
 import type { Config } from '../config/schema.js';
 import { openData, type PreparedSet, type PrepareProgress, spreadRows } from '../data/dataset.js';
 import { requireDevices } from '../device.js';
@@ -59,10 +60,13 @@ type Preparation = AsyncGenerator<Tick, LoopOptions | undefined, void>;
 /** A new run. Until its data is ready nothing is written to its folder, so that a wrong path leaves no folder behind. */
 export async function* beginRun(out: string, plan: Plan): Preparation {
   const { data, layers, initFrom, control, lock, team } = plan;
-  const config = resolveConfig(layers);
+  const resolved = resolveWithOrigins(layers);
+  const { config } = resolved;
   await RunFolder.claim(out);
   // Else its pictures would be training images, and the run could never be resumed.
   await refuseOverInput(out, data, 'out', true);
+  const note = latentNote(resolved);
+  if (note !== undefined) yield { type: 'note', level: 'warning', message: note };
   const addon = loadAddon();
   requireDevices(config, addon.info().cuda, team?.localRank);
   const weights = initFrom === undefined ? undefined : await readInitialWeights(initFrom, { config, addon });

@@ -5,6 +5,7 @@ import { beforeEach, describe, expect, it, vi } from 'vitest';
 import { main } from '../../../lib/cli/main.js';
 import { NativeError } from '../../../lib/errors.js';
 import { type DryRunOptions, dryRun } from '../../../lib/training/dry-run.js';
+import { train } from '../../../lib/training/train.js';
 import { fakeAddon } from '../support/fake-addon.js';
 import { native } from '../support/mocked-native.js';
 import { temporaryFolder } from '../support/temporary.js';
@@ -53,6 +54,16 @@ describe('dryRun', () => {
     expect(fake.trainers[0]?.chunks).toEqual([1, 3]);
     expect(fake.trainers[0]?.disposals).toBe(1);
     expect(await readdir(folder)).toEqual(['data']);
+  });
+
+  it('tells of a latent that came out large, as train() does', async () => {
+    const notes: string[] = [];
+    const onNote = ({ message }: { message: string }) => notes.push(message);
+    await dryRun({ ...options, imageSize: 18 }, { onNote });
+    expect(notes).toEqual([expect.stringContaining('each latent has 4×9×9 = 324 numbers')]);
+    const wrong = { ...options, imageSize: 18, out: join(folder, 'run'), steps: 1 };
+    for await (const tick of train(wrong)) if (tick.type === 'note') notes.push(tick.message);
+    expect(notes[1]).toBe(notes[0]);
   });
 
   it('counts a gradient penalty that the measured steps miss', async () => {
