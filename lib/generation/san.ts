@@ -37,7 +37,7 @@ import { drawInto, type GenerateControl, type GenerateSummary } from './generate
 import { isPngFolder, openSink } from './sinks/open.js';
 import type { ImageSet } from './sinks/sink.js';
 import { type Drawer, type DrawOptions, drawRanges, type IndexedImages, type IndexRange } from './stream.js';
-import { USE, Uses } from './uses.js';
+import { registerUse, Uses } from './uses.js';
 
 export interface LoadOptions {
   /**
@@ -123,6 +123,7 @@ export class San {
     this.network = network;
     this.uses = uses;
     this.inner = uses ? new San(checkpoint, { threads, precision }, network) : this;
+    registerUse(this, (work) => this.use(work));
   }
 
   /**
@@ -176,7 +177,7 @@ export class San {
     if (signal === undefined) return this.network.generate({ count, seed, startIndex, truncation });
     const shape: ImageBatch['shape'] = [count, imageSize, imageSize, imageChannels];
     const data = new Uint8Array(count * imageSize ** 2 * imageChannels);
-    return this[USE](async (inner) => {
+    return this.use(async (inner) => {
       let offset = 0;
       // One native call cannot be ended halfway.
       for await (const images of inner.stream(options)) {
@@ -248,7 +249,7 @@ export class San {
     const { signal } = control;
     signal?.throwIfAborted();
     const syncFileSystem = (path: string) => loadAddon().syncFileSystem({ path });
-    return this[USE](async () => {
+    return this.use(async () => {
       if (typeof target === 'string')
         await refuseOverTrainingData(target, this.path, 'target', isPngFolder(target) || undefined);
       return drawInto(
@@ -300,7 +301,7 @@ export class San {
 
   /** What comes back of 8-bit images [N, S, S, C]: G(R(x)). Throws ERR_SAN_SHAPE, ERR_SAN_DISPOSED. */
   async reconstruct(images: ImageBatch): Promise<ImageBatch> {
-    return this[USE](async (inner) => inner.decode(await inner.reverse(images)));
+    return this.use(async (inner) => inner.decode(await inner.reverse(images)));
   }
 
   /**
@@ -309,7 +310,7 @@ export class San {
    */
   async score(images: ImageBatch, reference: ScoreReference): Promise<ImageScore[]> {
     requireReference(reference);
-    return this[USE](async (inner) => {
+    return this.use(async (inner) => {
       const latents = await inner.reverse(images);
       return imageScores(images, latents, await inner.decode(latents), reference);
     });
@@ -323,7 +324,7 @@ export class San {
    * them to files. Throws ERR_SAN_OPTIONS, ERR_SAN_SHAPE, ERR_SAN_DISPOSED, DataError; after an abort the signal's reason.
    */
   async interpolate(options: WayOptions, control: MeasureControl = {}): Promise<Way> {
-    return this[USE]((inner) => drawWay(inner, options, control));
+    return this.use((inner) => drawWay(inner, options, control));
   }
 
   /**
@@ -337,7 +338,7 @@ export class San {
     options: NearestImagesOptions,
     control: MeasureControl = {},
   ): Promise<NearestImages> {
-    return this[USE]((inner) => nearestImages(inner, images, options, control));
+    return this.use((inner) => nearestImages(inner, images, options, control));
   }
 
   /**
@@ -355,7 +356,7 @@ export class San {
   }
 
   /** For inUse(). */
-  async [USE]<T>(work: (inner: San) => Promise<T>): Promise<T> {
+  private async use<T>(work: (inner: San) => Promise<T>): Promise<T> {
     return this.uses ? this.uses.during(() => work(this.inner)) : work(this);
   }
 

@@ -35,8 +35,12 @@ export class Uses {
   }
 }
 
-/** Key of the method by which a San is held while something made of several of its calls is under way. */
-export const USE = Symbol('use');
+type Use = <T>(work: (inner: San) => Promise<T>) => Promise<T>;
+
+/** How each San is held while something made of several of its calls is under way. */
+const uses = new WeakMap<San, Use>();
+
+export const registerUse = (san: San, use: Use): void => void uses.set(san, use);
 
 /**
  * What `work` gives, for which dispose() waits: it is given a San that still works meanwhile. Throws ERR_SAN_OPTIONS for what is
@@ -45,5 +49,6 @@ export const USE = Symbol('use');
 export async function inUse<T>(san: San, work: (inner: San) => Promise<T>): Promise<T> {
   requireSan(san);
   // Any object with the methods will do.
-  return typeof san[USE] === 'function' ? san[USE](work) : work(san);
+  const use = uses.get(san);
+  return use === undefined ? work(san) : use(work);
 }

@@ -50,7 +50,7 @@ export interface DryRunControl {
 }
 
 /** Its keys. */
-export const DRY_RUN_KEYS: readonly (keyof DryRunControl)[] = ['signal', 'onLoad'];
+export const DRY_RUN_KEYS: readonly (keyof DryRunControl)[] = ['signal', 'onLoad', 'onNote'];
 
 export interface DryRun {
   /** Latent head, modules and image head: how many numbers each network has in them. */

@@ -282,7 +282,7 @@ describe('san-native train', () => {
     expect(status).toBe(0);
     expect(err).toMatch(/training on 3 images for 6 steps\n/);
     expect(err).toMatch(
-      /step 6\/6 {2}12 images {2}\d+ images\/s {2}[\d.]+ s\/kimg {2}\d+ MB {2}LGD 1\.00 {2}LGI 0\.500 {2}LRZ 1\.00 {2}LRX 0\.333 {2}LLZ 2\.00\n/,
+      /step 6\/6 {2}12 images {2}\d+ images\/s {2}[\d.]+ s\/kimg {2}\d+ MB {2}LGD 1\.00 {2}LGI 0\.500 {2}LRZ 1\.00 {2}LRX 0\.333 {2}LLZ 2\.00 {2}GP 0\n/,
     );
     expect(out.split('\n')).toEqual([
       expect.stringMatching(/^finished after 6 steps, /),

@@ -69,8 +69,8 @@ describe('a set of the cache that is being read', () => {
       expect(await openFiles()).toEqual([]);
       const broken = () => Promise.reject(new Error('broken'));
       const spies = [
-        vi.spyOn(san, 'reverse').mockImplementation(broken),
-        vi.spyOn(san, 'reconstruct').mockImplementation(broken),
+        vi.spyOn(San.prototype, 'reverse').mockImplementation(broken),
+        vi.spyOn(San.prototype, 'reconstruct').mockImplementation(broken),
       ];
       await expect(call()).rejects.toThrow('broken');
       expect(await openFiles()).toEqual([]);
