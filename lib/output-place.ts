@@ -44,8 +44,8 @@ export async function refuseOverInput(
   }
 }
 
-/** What a name of a file ends in, and hardly one of a folder: v1.2 may be either. */
-const ENDING = /^\.(?=.*[a-z])[a-z0-9]{1,11}$/i;
+/** What a name of a file ends in, and hardly one of a folder: v1.2 may be either, and run.v2. */
+const ENDING = /^\.(?!v\d+$)(?=.*[a-z])[a-z0-9]{1,11}$/i;
 
 /**
  * To be called where a name without one of the `known` endings is that of a folder. Throws OutputError when nothing is there

@@ -58,6 +58,8 @@ test('measures a run, the same each time', async () => {
     step: 4,
     data: 'photos',
     dataHash: expect.stringMatching(/^[0-9a-f]{64}$/),
+    skipped: [],
+    damaged: [],
   });
   expect((await cli('evaluate', 'run', 'photos', '--json')).stdout).toBe(first.stdout);
   const other = await cli('evaluate', 'run', 'photos', '--json', '--seed', '2');

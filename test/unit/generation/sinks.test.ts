@@ -257,7 +257,7 @@ describe('a folder', () => {
     expect(await draw(join(folder, name)).done).toMatchObject({ kept: 0 });
   });
 
-  it.each(['v1.2', 'x.rar/', '.hidden', 'a.longestending'])('is made of %s', async (name) => {
+  it.each(['v1.2', 'run.v2', 'x.rar/', '.hidden', 'a.longestending'])('is made of %s', async (name) => {
     expect(await draw(join(folder, name)).done).toMatchObject({ kept: 0 });
   });
 
