@@ -53,6 +53,8 @@ export class Section {
   private readonly lastStep: number;
   private step: number;
   private rate = 0;
+  /** Seconds that steps have taken in this section. */
+  private stepSeconds = 0;
   private skipped: number;
   private wrote: string[] = [];
   private checkpointPending = false;
@@ -152,6 +154,7 @@ export class Section {
     this.sizer.record(done, report.seconds);
     const latest = (done * config.batchSize) / Math.max(report.seconds, 1e-9);
     this.rate = this.rate === 0 ? latest : this.rate + RATE_WEIGHT * (latest - this.rate);
+    this.stepSeconds += report.seconds;
     this.skipped += report.skipped.length;
     const rateAt = (index: number) => schedule.learningRate[index] ?? 0;
     this.parts.log.record(report, seconds(), this.lastStep, rateAt);
@@ -306,6 +309,13 @@ export class Section {
     return Math.min(this.lastStep - this.step, ...left);
   }
 
+  /** At the present rate, for a machine may be busy or asleep for a while; with the share that all besides the steps has taken. */
+  private secondsLeft(elapsed: number): number {
+    const images = (this.lastStep - this.step) * this.options.config.batchSize;
+    const besides = Math.max(1, elapsed / Math.max(this.stepSeconds, 1e-9));
+    return (images / Math.max(this.rate, 1e-9)) * besides;
+  }
+
   private stepsTick(losses: MeanLosses, learningRate: number, began: number): StepsTick {
     const { config, seconds } = this.options;
     const { step, rate, skipped, wrote } = this;
@@ -317,7 +327,7 @@ export class Section {
       images: step * config.batchSize,
       imagesPerSecond: rate,
       seconds: seconds(),
-      secondsLeft: ((seconds() - began) / (step - this.begun)) * (this.lastStep - step),
+      secondsLeft: this.secondsLeft(seconds() - began),
       secondsPerKimg: 1000 / Math.max(rate, 1e-9),
       losses,
       smoothed: this.smoothed.value,

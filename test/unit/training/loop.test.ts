@@ -114,6 +114,8 @@ describe('trainingLoop', () => {
     });
     expect(steps.every(({ seconds, secondsLeft }) => seconds >= 0 && secondsLeft >= 0)).toBe(true);
     expect(steps.at(-1)?.secondsLeft).toBe(0);
+    // By the seconds that steps are said to take.
+    expect(steps[1]?.secondsLeft).toBeCloseTo(4 * 0.5, 6);
   });
 
   it('writes metrics that do not depend on how the steps fell into chunks', async () => {
