@@ -60,7 +60,7 @@ export async function refuseMistypedFile(
   if (!ENDING.test(ending) || known.includes(ending.toLowerCase())) return;
   if (await isThere(path)) return;
   throw new OutputError(
-    `cannot write ${what} as ${ending} (${path}): name ${remedy}${suggestion(ending, known)}; for a folder of that very name write ${path}/`,
+    `cannot write ${what} as ${ending} (${path}): name ${remedy}, or write ${path}/ for a folder of that very name${suggestion(ending, known)}`,
     { path, field: 'out' },
   );
 }

@@ -457,11 +457,11 @@ describe('san-native generate', () => {
     ['--batch-size 0', 'ERR_SAN_OPTIONS: --batch-size = 0: expected a whole number from 1 on'],
     [
       '--out a.tar.gz',
-      'ERR_SAN_OUTPUT: cannot write images as .gz (a.tar.gz): name a folder for PNG files, or a .tar, .zip or .npy file; for a folder of that very name write a.tar.gz/',
+      'ERR_SAN_OUTPUT: cannot write images as .gz (a.tar.gz): name a folder for PNG files, or a .tar, .zip or .npy file, or write a.tar.gz/ for a folder of that very name',
     ],
     [
       '--out x.rar',
-      'ERR_SAN_OUTPUT: cannot write images as .rar (x.rar): name a folder for PNG files, or a .tar, .zip or .npy file; did you mean .tar?; for a folder of that very name write x.rar/',
+      'ERR_SAN_OUTPUT: cannot write images as .rar (x.rar): name a folder for PNG files, or a .tar, .zip or .npy file, or write x.rar/ for a folder of that very name; did you mean .tar?',
     ],
   ])('refuses %s before anything is loaded', async (flags, message) => {
     const args = flags.startsWith('--out') ? flags : `${flags} --out drawn`;
