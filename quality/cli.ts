@@ -8,9 +8,10 @@ import { ExitStatus } from '../lib/cli/exit-status.js';
 import { longWork } from '../lib/cli/long-work.js';
 import { suggestion } from '../lib/config/nearest.js';
 import { modelOptions } from '../lib/config/schema.js';
+import { requireDevice } from '../lib/device.js';
 import { SanError, UsageError } from '../lib/errors.js';
 import { ensureFolder } from '../lib/files.js';
-import { loadAddon } from '../lib/native.js';
+import { type Device, loadAddon } from '../lib/native.js';
 import { parametersByPart, sumOfParts } from '../lib/training/cost.js';
 import { configOf, type Grid, readGrid, runsOf } from './grid.js';
 import { Measure } from './measure.js';
@@ -53,6 +54,12 @@ const parser = yargs(process.argv.slice(2))
       defaultDescription: 'all cores',
       describe: 'CPU threads of every contender',
     },
+    device: {
+      type: 'string',
+      requiresArg: true,
+      default: 'auto',
+      describe: "auto, cpu, cuda or cuda:N, for SAN and, if Python's torch has CUDA, for peers",
+    },
     json: { type: 'boolean', default: false, describe: 'results.json on stdout in place of the table' },
     quiet: { type: 'boolean', default: false, describe: 'No progress' },
   })
@@ -81,6 +88,7 @@ async function run(): Promise<void> {
   const folder = argv.out ?? join('runs', `quality-${basename(path, extname(path))}`);
   const runs = chosenRuns(grid, argv.only);
   const python = findPeerPython();
+  const device = requireDevice(argv.device, loadAddon().info().cuda);
   const say = (text: string) => {
     if (!quiet) process.stderr.write(`${text}\n`);
   };
@@ -97,9 +105,9 @@ async function run(): Promise<void> {
       const done: RunResult[] = [];
       for (const [i, one] of runs.entries()) {
         say(`${i + 1}/${runs.length}  ${one.contender}, seed ${one.seed}`);
-        const context = { grid, set, measure, folder, threads, python, parameters, signal, show };
+        const context = { grid, set, measure, folder, threads, device, python, parameters, signal, show };
         done.push(await runOne(one, context));
-        await writeReport(folder, grid, facts(threads, set.hash), done);
+        await writeReport(folder, grid, facts(threads, device, set.hash), done);
       }
       return done;
     } finally {
@@ -133,12 +141,13 @@ function parametersOf(grid: Grid): number {
   return sumOfParts(parametersByPart(parameterShapes(modelOptions(config)))).total;
 }
 
-function facts(threads: number, hash: string): Facts {
-  const { libtorch } = loadAddon().info();
+function facts(threads: number, device: Device, hash: string): Facts {
+  const { libtorch, cuda } = loadAddon().info();
   return {
     date: new Date().toISOString(),
     cpu: cpus()[0]?.model.trim() ?? 'unknown',
     threads,
+    device: device === 'cpu' ? device : (cuda.devices[Number(device.slice(5))]?.name ?? device),
     libtorch,
     data: hash,
   };

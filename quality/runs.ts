@@ -10,7 +10,7 @@ import { San } from '../lib/generation/san.js';
 import { inspectCheckpoint } from '../lib/inspect/inspect.js';
 import { imagesFrom, inBlocks } from '../lib/metrics/blocks.js';
 import { FIRST_INDEX } from '../lib/metrics/generated.js';
-import type { ImageBatch } from '../lib/native.js';
+import type { Device, ImageBatch } from '../lib/native.js';
 import { train } from '../lib/training/train.js';
 import { configOf, formatOf, type Grid, pointsOf, type Run } from './grid.js';
 import type { Measure, Values } from './measure.js';
@@ -42,6 +42,8 @@ export interface RunContext {
   /** Folder of all runs. */
   folder: string;
   threads: number;
+  /** Where SAN and peers are trained and draw. */
+  device: Device;
   python: string | undefined;
   /** Parameters that peers are sized to: those of the grid's own SAN. */
   parameters: number;
@@ -63,9 +65,18 @@ export async function runOne(run: Run, context: RunContext): Promise<RunResult> 
   const folder = folderOf(context.folder, run);
   await ensureFolder(folder);
   const asked = join(folder, 'run.json');
-  const { grid, set, threads, parameters } = context;
+  const { grid, set, threads, parameters, device } = context;
   const { set: name, points, samples } = grid;
-  const identity = JSON.stringify({ run, set: name, hash: set.hash, points, samples, threads, parameters });
+  const identity = JSON.stringify({
+    run,
+    set: name,
+    hash: set.hash,
+    points,
+    samples,
+    threads,
+    parameters,
+    ...(device === 'cpu' ? {} : { device }),
+  });
   const before = existsSync(asked) ? (await readFile(asked, 'utf8')).trim() : undefined;
   if (before !== undefined && before !== identity)
     throw new OutputError(`${folder} holds a run of other settings; name another --out or remove it`, {
@@ -76,7 +87,7 @@ export async function runOne(run: Run, context: RunContext): Promise<RunResult> 
 }
 
 async function runSan(run: Run, folder: string, context: RunContext): Promise<RunResult> {
-  const { grid, set, threads, signal, show } = context;
+  const { grid, set, threads, device, signal, show } = context;
   const { batchSize, steps, checkpointEvery, sampleEvery, keepLast, logEvery } = configOf(grid, run);
   const out = join(folder, 'run');
   const options = {
@@ -89,6 +100,7 @@ async function runSan(run: Run, folder: string, context: RunContext): Promise<Ru
     keepLast,
     logEvery,
     threads,
+    device,
   };
   for await (const tick of train({ ...options, data: set.path, out, resume: true }, { signal })) {
     if (tick.type === 'steps')
@@ -107,7 +119,7 @@ async function runSan(run: Run, folder: string, context: RunContext): Promise<Ru
     const last = step === steps;
     const stored = await readValues(file);
     if (stored === undefined || last) {
-      await using san = await San.load(checkpoint, { threads });
+      await using san = await San.load(checkpoint, { threads, device });
       if (last) {
         sample = await san.generate({ count: SHEET, seed: run.seed });
         parameters = inspection.parameters.total.total;
@@ -146,7 +158,7 @@ interface PeerLine {
 }
 
 async function runPeer(run: Run, folder: string, context: RunContext): Promise<RunResult> {
-  const { grid, set, measure, threads, python, signal, show, parameters } = context;
+  const { grid, set, measure, threads, device, python, signal, show, parameters } = context;
   const args = {
     '--peer': run.peer as string,
     '--data': set.path,
@@ -158,6 +170,7 @@ async function runPeer(run: Run, folder: string, context: RunContext): Promise<R
     '--real': set.realPath,
     '--seed': String(run.seed),
     '--threads': String(threads),
+    '--device': device,
     ...(run.batch === undefined ? {} : { '--batch': String(run.batch) }),
   };
   const text = () => readFile(join(folder, 'progress.jsonl'), 'utf8').catch(() => '');

@@ -51,7 +51,7 @@ class Swae(nn.Module):
         optimizer.zero_grad(set_to_none=True)
         (error + 10 * distance).backward()
         optimizer.step()
-        return {"error": error.item(), "distance": distance.item()}
+        return {"error": error.detach(), "distance": distance.detach()}
 
     def generate(self, z):
         return torch.sigmoid(self.decoder(z)) * 2 - 1
@@ -158,7 +158,7 @@ class SoftIntroVae(nn.Module):
         (self.scale * total).backward()
         of_d.step()
         self.encoder.requires_grad_(True)
-        return {"error": error.item(), "divergence": kl.item()}
+        return {"error": error.detach(), "divergence": kl.detach()}
 
     def generate(self, z):
         return self.decoder(z) * 2 - 1

@@ -64,7 +64,8 @@ class Dcgan(nn.Module):
         return torch.randn(count, self.latent, 1, 1, generator=generator)
 
     def step(self, next_images):
-        """One update of each network; next_images() -> (B, C, S, S) in [-1, 1]. -> losses"""
+        """One update of each network; next_images() -> (B, C, S, S) in [-1, 1]. -> losses, on the device, so that
+        no step waits for it"""
         x = next_images()
         of_g, of_d = self.optimizers
         fake = self.generator(self.latents(len(x)))
@@ -77,7 +78,7 @@ class Dcgan(nn.Module):
         of_g.zero_grad(set_to_none=True)
         loss_g.backward()
         of_g.step()
-        return {"discriminator": loss_d.item(), "generator": loss_g.item()}
+        return {"discriminator": loss_d.detach(), "generator": loss_g.detach()}
 
     def generate(self, z):
         return self.generator(z)
@@ -121,7 +122,7 @@ class WganGp(nn.Module):
         of_g.zero_grad(set_to_none=True)
         loss_g.backward()
         of_g.step()
-        return {"distance": distance.item(), "penalty": penalty.item()}
+        return {"distance": distance.detach(), "penalty": penalty.detach()}
 
     def generate(self, z):
         return self.generator(z)

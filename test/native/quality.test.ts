@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -39,7 +40,18 @@ beforeAll(async () => {
   const { signal } = new AbortController();
   measure = await Measure.open(set, { threads: 1, signal });
   const grid = parseGrid(GRID, 'grid.yaml');
-  context = { grid, set, measure, folder, threads: 1, python, parameters: 30_000, signal, show: () => {} };
+  context = {
+    grid,
+    set,
+    measure,
+    folder,
+    threads: 1,
+    device: 'cpu',
+    python,
+    parameters: 30_000,
+    signal,
+    show: () => {},
+  };
 });
 
 afterAll(async () => {
@@ -97,6 +109,39 @@ test.skipIf(python === undefined)('a peer that was broken off goes on as if it h
   }
   const samples = (run: string) => readFileSync(join(run, 'samples-128.npy'));
   expect(Buffer.compare(samples(out), samples(whole))).toBe(0);
+});
+
+test.skipIf(python === undefined)(
+  'a step of a peer leaves the device that it is made on to none other',
+  () => {
+    // Operations refuse tensors of the meta device together with others, as they do those of a GPU.
+    const program = `
+import sys
+sys.path.insert(0, "quality/peers")
+import torch
+from train import PEERS
+torch.set_default_device("meta")
+for name, peer in PEERS.items():
+    model = peer(32, 1, 8)
+    losses = model.step(lambda: torch.zeros(16, 1, 32, 32))
+    assert losses and all(loss.device.type == "meta" for loss in losses.values()), name
+    assert model.generate(model.latents(4)).device.type == "meta", name
+`;
+    const { status, stderr } = spawnSync(python as string, ['-c', program], { encoding: 'utf8' });
+    expect(stderr).toBe('');
+    expect(status).toBe(0);
+  },
+);
+
+test.skipIf(python === undefined)('a peer without its GPU says what is missing', async () => {
+  const args = ['--peer', 'dcgan', '--data', context.set.path, '--out', join(folder, 'gpu')];
+  const ended = runPython(
+    python,
+    'train.py',
+    [...args, '--parameters', '30000', '--images', '64', '--device', 'cuda:99'],
+    { signal: context.signal },
+  );
+  await expect(ended).rejects.toThrow('device cuda:99');
 });
 
 function runOf(name: string, grid: Grid = context.grid) {
