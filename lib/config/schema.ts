@@ -127,7 +127,7 @@ const modelKeys = {
   attentionRatio: ratio(0.25).describe('Hidden channels of the channel attention, relative to its input'),
 };
 
-/** The defaults of lgiScales, wLZ, repulsion and penalty are not the spec's, whose pictures blur: docs/quality.md measures both. */
+/** The defaults of lgiScales, wLZ, repulsion and penalty are not the spec's, whose pictures blur: docs/ablations.md measures both. */
 const lossKeys = {
   estimator: z
     .enum(['normal', 'sliced', 'sinkhorn', 'dual'])

@@ -13,7 +13,7 @@ const layer = (values: Record<string, unknown>, source = '') => ({ source, value
 const resolve = (values: Record<string, unknown>) => resolveConfig([layer(values)]);
 
 describe('resolveConfig', () => {
-  it("has the spec's defaults, but for the losses that docs/quality.md overrules", () => {
+  it("has the spec's defaults, but for the losses that docs/ablations.md overrules", () => {
     const config = resolveConfig([]);
     expect(config).toMatchObject({
       wGD: 0.3,
