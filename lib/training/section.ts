@@ -13,6 +13,7 @@ import { lossesOfStep, type MeanLosses, meanLosses } from './loss-history.js';
 import { MetricsFile } from './metrics-file.js';
 import { hasMetrics, MetricsLog } from './metrics-log.js';
 import { namingSettings } from './out-of-memory.js';
+import { overfitting } from './overfitting.js';
 import { RunningMean } from './running-mean.js';
 import { scheduleOf } from './schedule.js';
 import { lastStepOf, type Stop, StoppingRules } from './stopping.js';
@@ -295,7 +296,8 @@ export class Section {
     });
     const { looks } = this.artifacts;
     const found = looks === undefined ? [] : complaints(looks, step, config.steps);
-    for (const { kind, message } of found) warnings.repeat(kind, message);
+    for (const { kind, message } of [...found, ...overfitting(history.points, config, step)])
+      warnings.repeat(kind, message);
     return wrote;
   }
 

@@ -6,6 +6,7 @@ import { complaints, type Looks } from '../looks.js';
 import { lossPanels } from '../loss-curve.js';
 import type { LossPoint } from '../loss-history.js';
 import { type MetricPoint, metricPanels } from '../metric-curves.js';
+import { overfitting } from '../overfitting.js';
 import { type Panel, panelDocument } from '../panel.js';
 import type { EndTick } from '../ticks.js';
 import { environmentSection, settingsSection } from './details.js';
@@ -141,12 +142,13 @@ ${figure(interpolation, 'Interpolations', `From one latent to another, a row eac
 </div>`;
 }
 
-function curves({ losses, metrics }: ReportContent): Html {
+function curves({ losses, metrics, config, state: { step } }: ReportContent): Html {
   const panels = lossPanels(losses);
   const measured = metricPanels(metrics);
   const lastStep = losses.at(-1)?.step ?? 1;
   return html`<h2>Losses</h2>
 <p class="soft">Over the steps: the values faint, their local average strong.</p>
+${overfitting(losses, config, step).map(({ message }) => html`<p class="warning">At ${message}.</p>`)}
 ${drawn(panels, lastStep)}
 ${measured.length === 0 ? undefined : html`<h2>Metrics</h2>${drawn(measured, Math.max(lastStep, metrics.at(-1)?.step ?? 1))}`}`;
 }

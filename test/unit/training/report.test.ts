@@ -134,6 +134,26 @@ describe('report.html', () => {
     expect(page).not.toMatch(/undefined|NaN/);
   });
 
+  it('says beside the losses when LGD has risen', () => {
+    const losses = Array.from({ length: 200 }, (_, i) => ({
+      step: 10 * (i + 1),
+      losses: { lgd: i < 100 ? 0.3 : 0.6, lgi: 0.1, lrz: 0.3, lrx: 0.2, llz: 1 },
+    }));
+    const rendered = (points: typeof losses) =>
+      renderReport({
+        name: 'risen',
+        writtenAt: new Date(0),
+        state: { ...state, step: 2000, images: 32_000, warnings: [] },
+        losses: points,
+        metrics: [],
+        pictures: { course: [] },
+        config: resolveConfig([]),
+        sessions: [],
+      });
+    expect(rendered(losses)).toContain('At step 2000: the reverser learns the training images by heart');
+    expect(rendered(losses.slice(0, 100))).not.toContain('by heart');
+  });
+
   it('stays below 3 MB of the largest and noisiest grids', async () => {
     const [width, height] = [1600, 1600];
     const noise = randomBytes(width * height * 3);
