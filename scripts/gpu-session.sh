@@ -39,7 +39,7 @@ build() {
 # Some thousand different convolutions, of which each is needed a few times: not worth looking for the fastest algorithms.
 tests() { SAN_NATIVE_AUTOTUNE=0 node dist/test/gpu/device.js; }
 core() {
-  "$core" ado_gate attention emit norm_act_skip rpa_gate shared_step emit_cuda feed_cuda gates_cuda norm_act_skip_cuda \
+  "$core" ado_gate attention convolution emit norm_act_skip rpa_gate shared_step emit_cuda feed_cuda gates_cuda norm_act_skip_cuda \
     polyphase_cuda random_cuda shared_step_cuda
 }
 large() { "$core" large_cuda; }

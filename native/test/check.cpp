@@ -152,8 +152,9 @@ int main(int argc, char** argv) {
   const bool kernels = kernels_can_run(), large = kernels && !no_large;
   const std::vector<Group> groups {
     {"random", random_tests}, {"assignment", assignment_tests}, {"ado_gate", ado_gate_tests},
-        {"attention", attention_tests}, {"feed", feed_tests}, {"finite", finite_tests},
-        {"full_memory", full_memory_tests}, {"caching_allocator", caching_allocator_tests},
+        {"attention", attention_tests}, {"convolution", convolution_tests}, {"feed", feed_tests},
+        {"finite", finite_tests}, {"full_memory", full_memory_tests},
+        {"caching_allocator", caching_allocator_tests},
 #if !defined(SAN_NATIVE_CUDA)
         {"cuda_emulation", cuda_emulation_tests},
 #endif

@@ -59,6 +59,7 @@ void random_tests();
 void assignment_tests();
 void ado_gate_tests();
 void attention_tests();
+void convolution_tests();
 void feed_tests();
 void finite_tests();
 void full_memory_tests();

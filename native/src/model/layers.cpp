@@ -5,6 +5,7 @@
 #include "model/widened.h"
 #include "ops/ado_gate/ado_gate.h"
 #include "ops/attention/attention.h"
+#include "ops/convolution/convolution.h"
 #include "ops/norm_act_skip/norm_act_skip.h"
 #include "ops/rpa_gate/rpa_gate.h"
 
@@ -15,8 +16,9 @@ constexpr double kSlope = 0.2;
 
 // Biases are left to the operations that follow: there they cost no pass of their own, forward or backward.
 at::Tensor conv3x3(const at::Tensor& x, const at::Tensor& weight, int64_t stride) {
-  return widened(
-      x, [&](const auto& wide) { return at::conv2d(wide(x), wide(weight), {}, stride, /*padding=*/1); });
+  return widened(x, [&](const auto& wide) {
+    return ops::convolution(wide(x), wide(weight), {}, {stride, /*padding=*/1});
+  });
 }
 
 at::Tensor norm_act(const at::Tensor& x, const at::Tensor& bias, const at::Tensor& skip,

@@ -5,6 +5,7 @@
 #include "model/layers.h"
 #include "model/module.h"
 #include "model/widened.h"
+#include "ops/convolution/convolution.h"
 #include "profiling/scope.h"
 
 namespace san {
@@ -70,14 +71,15 @@ at::Tensor reverse(const ModelConfig& config, const NetworkParameters& p, const 
   const at::ScalarType dtype = p.image.kernel.scalar_type();
   const at::Tensor pixels = image.to(dtype).contiguous(at::MemoryFormat::ChannelsLast);
   at::Tensor x = layers::leaky_relu(layers::widened(pixels, [&](const auto& wide) {
-    return at::conv2d(wide(pixels), wide(p.image.kernel), wide(p.image.bias.to(dtype)), 1, 1);
+    return ops::convolution(wide(pixels), wide(p.image.kernel), wide(p.image.bias.to(dtype)),
+                            {1, /*padding=*/1});
   }));
   for (int m = kModules - 1; m >= 0; --m) {
     const profiling::Scope scope("reverser", m);
     x = run_module(p.modules[m], x, {Net::reverser, config.strides[m], config.ado_threshold, recompute});
   }
   const at::Tensor latent = layers::widened(x, [&](const auto& wide) {
-    return at::conv2d(wide(x), wide(p.latent.kernel), wide(p.latent.bias.to(dtype)));
+    return ops::convolution(wide(x), wide(p.latent.kernel), wide(p.latent.bias.to(dtype)), {});
   });
   return latent.to(image.scalar_type());
 }
