@@ -44,7 +44,12 @@ DeviceFeed::DeviceFeed(const Batches& batches, const LoaderConfig& config)
   const auto room = [this] {
     return at::empty({layout_.bytes}, at::TensorOptions(device_).dtype(at::kByte));
   };
-  for (Slot& slot : slots_) slot.device = room();
+  // Their memory may be that of tensors which the current stream is not done with.
+  const c10::cuda::CUDAStream stream = c10::cuda::getCurrentCUDAStream(device_.index());
+  for (Slot& slot : slots_) {
+    slot.device = room();
+    slot.consumed.record(stream.unwrap());
+  }
   current_ = room();
 }
 
@@ -79,7 +84,7 @@ void DeviceFeed::prepare(int64_t step) {
   at::Tensor staged = prefetch_.take(step);
   {
     const c10::cuda::CUDAStreamGuard on(copies_);
-    if (slot.host.defined()) slot.consumed.block(copies_.unwrap());
+    slot.consumed.block(copies_.unwrap());
     slot.device.copy_(staged, /*non_blocking=*/true);
     slot.copied.record(copies_.unwrap());
   }
