@@ -15,6 +15,7 @@ void full_memory_tests() {
   is(Full::device_memory, "cuDNN error: CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED");
   is(Full::device_memory, "CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`");
   is(Full::device_memory, "CUDA error: out of memory\nSearch for `cudaErrorMemoryAllocation' in ...");
+  is(Full::device_memory, "CUDA error: out of memory, told at the launch of a kernel");
   is(Full::nothing, "CUDA error: an illegal memory access was encountered");
   is(Full::nothing, "cuDNN error: CUDNN_STATUS_EXECUTION_FAILED");
   is(Full::nothing, "shape '[4]' is invalid for input of size 3");

@@ -55,6 +55,11 @@ DeviceMemory device_memory(const c10::Device& device);
 /// Waits until a device has done what it was given; returns at once for the processor.
 void synchronise(const c10::Device& device);
 
+/// False once a GPU has failed for this process: CUDA refuses whatever comes after. What LibTorch would need
+/// it for to free, such as pinned memory that copies went to, must be left then, for its destructors would
+/// end the process. Waits for nothing.
+bool answers(const c10::Device& device);
+
 /// Gives memory that a device's allocator keeps for reuse back.
 void release_device_memory();
 

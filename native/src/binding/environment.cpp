@@ -34,6 +34,17 @@ Fault device_failed(const std::string& message) {
           {}};
 }
 
+/// Of LibTorch's errors and of those of our kernels' launches, which have its texts.
+Fault fault_by_text(const std::string& message) {
+  const Full full = full_by_text(message);
+  if (full == Full::device_memory) return out_of_device_memory(message);
+  if (full == Full::nothing && message.starts_with("CUDA error")) return device_failed(message);
+  if (full == Full::nothing) return {kNative, message, {}};
+  // "... you tried to allocate N bytes. Error code 12 (...)", behind the place in LibTorch's source.
+  const size_t amount = message.find("you tried to allocate");
+  return out_of_memory(amount == std::string::npos ? "" : ": " + message.substr(amount));
+}
+
 }  // namespace
 
 Fault current_fault() {
@@ -44,18 +55,11 @@ Fault current_fault() {
   } catch (const c10::OutOfMemoryError& error) {
     return out_of_device_memory(error.what_without_backtrace());
   } catch (const c10::Error& error) {
-    const std::string message = error.what_without_backtrace();
-    const Full full = full_by_text(message);
-    if (full == Full::device_memory) return out_of_device_memory(message);
-    if (full == Full::nothing && message.starts_with("CUDA error")) return device_failed(message);
-    if (full == Full::nothing) return {kNative, message, {}};
-    // "... you tried to allocate N bytes. Error code 12 (...)", behind the place in LibTorch's source.
-    const size_t amount = message.find("you tried to allocate");
-    return out_of_memory(amount == std::string::npos ? "" : ": " + message.substr(amount));
+    return fault_by_text(error.what_without_backtrace());
   } catch (const std::bad_alloc&) {
     return out_of_memory("");
   } catch (const std::exception& error) {
-    return {kNative, error.what(), {}};
+    return fault_by_text(error.what());
   } catch (...) {
     return {kNative, "an exception of unknown type", {}};
   }

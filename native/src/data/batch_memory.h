@@ -23,6 +23,12 @@ class BatchMemory {
     return fresh.alias();
   }
 
+  /// Leaves what is kept to the end of the process: where freeing it would fail.
+  void leave() {
+    for (at::Tensor& tensor : pool_) static_cast<void>(tensor.unsafeReleaseTensorImpl());
+    pool_.clear();
+  }
+
  private:
   const std::function<at::Tensor()> make_;
   const size_t most_;

@@ -10,6 +10,7 @@
 
 #include "data/residency.h"
 #include "ops/feed/launch.h"
+#include "san/device.h"
 
 namespace san {
 namespace {
@@ -55,12 +56,13 @@ DeviceFeed::DeviceFeed(const Batches& batches, const LoaderConfig& config)
 
 DeviceFeed::~DeviceFeed() {
   // Copies read pinned memory and the slots'. Destructors must not throw: after a fault of the device
-  // there is nothing to wait for.
+  // there is nothing to wait for, and the pinned memory cannot be freed.
   try {
     for (const Slot& slot : slots_)
       if (slot.host.defined()) slot.consumed.synchronize();
   } catch (const std::exception&) {
   }
+  if (!answers(device_)) memory_.leave();
 }
 
 at::Tensor DeviceFeed::upload() const {

@@ -9,6 +9,8 @@
 #include <cstdlib>
 #include <string_view>
 
+#include "san/device.h"
+
 namespace san::device {
 namespace {
 
@@ -61,7 +63,10 @@ std::string capture_obstacle() {
 }
 
 Captured::Captured() = default;
-Captured::~Captured() = default;
+Captured::~Captured() {
+  // LibTorch 2.13's graphs end the process where CUDA refuses to destroy them.
+  if (graph_ && !answers(device_)) static_cast<void>(graph_.release());
+}
 
 void Captured::reset() {
   graph_.reset();
@@ -86,6 +91,7 @@ void Captured::capture(const std::function<void()>& work, const Captured* siblin
     throw;  // what made the capture void
   }
   graph_ = std::move(graph);
+  device_ = stream.device();
 }
 
 void Captured::queue(const std::function<void()>& work, std::string& obstacle, const Captured* sibling) {

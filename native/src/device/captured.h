@@ -1,6 +1,8 @@
 // Work of a GPU that is the same every time, as a CUDA graph. CUDA builds only.
 #pragma once
 
+#include <c10/core/Device.h>
+
 #include <functional>
 #include <memory>
 #include <string>
@@ -36,6 +38,8 @@ class Captured {
   void capture(const std::function<void()>& work, const Captured* sibling);
 
   std::unique_ptr<at::cuda::CUDAGraph> graph_;
+  /// The graph's.
+  c10::Device device_{c10::kCPU};
   int warm_ups_ = 0;
 };
 

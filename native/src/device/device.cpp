@@ -131,6 +131,19 @@ void synchronise(const c10::Device& device) {
 #endif
 }
 
+bool answers(const c10::Device& device) {
+#ifdef SAN_NATIVE_CUDA
+  try {
+    if (device.is_cuda()) static_cast<void>(c10::cuda::getCurrentCUDAStream(device.index()).query());
+  } catch (const std::exception&) {
+    return false;
+  }
+#else
+  static_cast<void>(device);
+#endif
+  return true;
+}
+
 void release_device_memory() {
 #ifdef SAN_NATIVE_CUDA
   if (cuda_status().fault.empty()) c10::cuda::CUDACachingAllocator::emptyCache();

@@ -10,6 +10,8 @@
 #ifdef SAN_NATIVE_CUDA
 #include <c10/core/Event.h>
 #include <c10/cuda/CUDAGuard.h>
+
+#include "san/device.h"
 #endif
 
 namespace san {
@@ -73,11 +75,19 @@ at::Tensor FixedBatches::run_on_device(const at::Tensor& rows, const Cancelled& 
 
   /// A batch on its way to main memory.
   struct Slot {
+    explicit Slot(const c10::Device& device_) : device(device_) {}
+    ~Slot() {
+      if (host.defined() && !answers(device)) static_cast<void>(host.unsafeReleaseTensorImpl());
+    }
+    Slot(const Slot&) = delete;
+    Slot& operator=(const Slot&) = delete;
+
+    const c10::Device& device;
     at::Tensor host;
     c10::Event arrived{c10::DeviceType::CUDA};
     int64_t begin = 0, count = 0;
   };
-  std::array<Slot, 2> slots;
+  std::array<Slot, 2> slots{Slot(device_), Slot(device_)};
   at::Tensor result;
   const auto unload = [&](Slot& slot) {
     if (slot.count == 0) return;

@@ -8,8 +8,9 @@
 
 namespace san::ops::cuda {
 
-/// Runs kernel(parameters...) on `stream`; an empty grid is no work. Throws std::runtime_error where the
-/// launch is refused; faults of the kernel itself show up at the next synchronisation.
+/// Runs kernel(parameters...) on `stream`; an empty grid is no work. Throws std::runtime_error, with a text
+/// as LibTorch's, where the launch is refused or an earlier kernel has failed; faults of the kernel itself
+/// show up at the next launch or synchronisation.
 template <typename... Parameters, typename... Arguments>
 void launch(void (*kernel)(Parameters...), dim3 grid, dim3 block, cudaStream_t stream,
             const Arguments&... arguments) {
@@ -18,8 +19,8 @@ void launch(void (*kernel)(Parameters...), dim3 grid, dim3 block, cudaStream_t s
   kernel<<<grid, block, 0, stream>>>(arguments...);
   const cudaError_t status = cudaGetLastError();
   if (status != cudaSuccess)
-    throw std::runtime_error(std::string("a CUDA kernel could not be launched: ") +
-                             cudaGetErrorString(status));
+    throw std::runtime_error(std::string("CUDA error: ") + cudaGetErrorString(status) +
+                             ", told at the launch of a kernel");
 #else
   static_cast<void>(stream);
   emulation::run(grid, block, [&] { kernel(arguments...); });
