@@ -23,7 +23,8 @@ print(next(n.split("/")[-2] for n in tarfile.open(sys.argv[1]).getnames() if n.e
 fi
 export SAN_NATIVE_BUILD=${SAN_NATIVE_BUILD:-build-cuda}
 torch=${SAN_NATIVE_LIBTORCH:-$(python3 -c 'import torch; print(torch.__path__[0])')}
-export LD_LIBRARY_PATH=$torch/lib${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
+# A build that was made elsewhere looks for CUDA's runtime where that was.
+export LD_LIBRARY_PATH=$torch/lib:$torch/../nvidia/cu13/lib${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
 core=$SAN_NATIVE_BUILD/san_core_tests
 
 build() {
