@@ -34,6 +34,39 @@ test('an array that a proxy detaches while it is read is refused', async () => {
   expect(data).toHaveLength(0);
 });
 
+test('an array that an entry makes longer while it is read is read as far as it was counted', async () => {
+  const outcome = await runNode(`
+    import { loadAddon } from './dist/lib/native.js';
+    import { model } from './dist/test/native/support.js';
+    const addon = loadAddon();
+    const widths = [...model.widths];
+    Object.defineProperty(widths, 0, {
+      get() {
+        widths.push(...Array(10_000).fill(4));
+        return model.widths[0];
+      },
+    });
+    const found = addon.parameters({ ...model, widths });
+    console.log(widths.length, JSON.stringify(found) === JSON.stringify(addon.parameters(model)));`);
+  expect(outcome.stdout, outcome.signal ?? outcome.stderr).toBe('10007 true\n');
+});
+
+test('an array that an entry makes shorter while it is read is refused', async () => {
+  const short: number[] = [...shape];
+  Object.defineProperty(short, 0, {
+    get() {
+      short.length = 1;
+      return shape[0];
+    },
+  });
+  await expect(
+    compare({ data: new Uint8Array(numbers), shape: short as ImageBatch['shape'] }),
+  ).rejects.toMatchObject({
+    code: 'ERR_SAN_OPTIONS',
+    message: expect.stringContaining('shape must hold non-negative integers; entry 1 is not one'),
+  });
+});
+
 test('an array over shared memory is refused with a code', async () => {
   const data = new Uint8Array(new SharedArrayBuffer(numbers));
   await expect(compare({ data: data as never, shape })).rejects.toMatchObject({

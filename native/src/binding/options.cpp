@@ -97,8 +97,11 @@ Napi::Array Options::array(const char* key, size_t low_count, size_t high_count)
 
 std::vector<int64_t> Options::integers(const char* key, size_t low_count, size_t high_count) {
   const Napi::Array array = this->array(key, low_count, high_count);
+  // An entry may be an accessor, whose JavaScript makes the array longer or shorter: as many as were counted
+  // are read.
+  const uint32_t count = array.Length();
   std::vector<int64_t> out;
-  for (uint32_t i = 0; i < array.Length(); ++i) {
+  for (uint32_t i = 0; i < count; ++i) {
     const Napi::Value entry = array.Get(i);
     constexpr int64_t kLargest = int64_t{1} << 53;
     if (!entry.IsNumber() || !is_integer(entry.As<Napi::Number>().DoubleValue(), 0, kLargest))
@@ -110,8 +113,9 @@ std::vector<int64_t> Options::integers(const char* key, size_t low_count, size_t
 
 std::vector<double> Options::numbers(const char* key, size_t low_count, size_t high_count) {
   const Napi::Array array = this->array(key, low_count, high_count);
+  const uint32_t count = array.Length();
   std::vector<double> out;
-  for (uint32_t i = 0; i < array.Length(); ++i) {
+  for (uint32_t i = 0; i < count; ++i) {
     const Napi::Value entry = array.Get(i);
     if (!entry.IsNumber()) fail(key, "must hold numbers; entry " + std::to_string(i) + " is not one");
     out.push_back(entry.As<Napi::Number>().DoubleValue());
@@ -136,8 +140,9 @@ std::vector<Options> Options::objects(const char* key) {
   const Napi::Value found = value(key);
   if (!found.IsArray()) fail(key, "must be an array, not " + kind_of(found));
   const Napi::Array array = found.As<Napi::Array>();
+  const uint32_t count = array.Length();
   std::vector<Options> out;
-  for (uint32_t i = 0; i < array.Length(); ++i)
+  for (uint32_t i = 0; i < count; ++i)
     out.emplace_back(array.Get(i), path_ + "." + key + "[" + std::to_string(i) + "]");
   return out;
 }
