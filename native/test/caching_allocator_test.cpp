@@ -1,11 +1,30 @@
 #include "memory/caching_allocator.h"
 
+#include <c10/core/Allocator.h>
+
 #include <atomic>
 #include <cstdint>
+#include <cstdlib>
+#include <new>
 #include <thread>
 #include <vector>
 
 #include "check.h"
+
+namespace {
+
+/// Whether this thread gets no memory from operator new.
+thread_local bool exhausted = false;
+
+}  // namespace
+
+void* operator new(size_t bytes) {
+  void* data = exhausted ? nullptr : std::malloc(bytes);
+  if (data == nullptr) throw std::bad_alloc();
+  return data;
+}
+void operator delete(void* data) noexcept { std::free(data); }
+void operator delete(void* data, size_t) noexcept { std::free(data); }
 
 namespace san::test {
 
@@ -48,6 +67,19 @@ void caching_allocator_tests() {
   }
   expect(memory_use().peak < int64_t{1} << 40, "what cannot be had is no peak");
   expect(refused && memory_use().used == before.used, "what cannot be had is refused, and not counted");
+
+  c10::Allocator& allocator = *c10::GetAllocator(c10::DeviceType::CPU);
+  std::vector<void*> blocks;
+  for (int i = 0; i < 100; ++i) blocks.push_back(allocator.raw_allocate(1000));
+  bool threw = false;
+  exhausted = true;
+  try {
+    for (void* block : blocks) allocator.raw_deallocate(block);
+  } catch (const std::bad_alloc&) {
+    threw = true;
+  }
+  exhausted = false;
+  expect(!threw && memory_use().used == before.used, "giving memory back takes none");
 
   std::vector<std::thread> threads;
   std::atomic<int> wrong{0};

@@ -11,7 +11,7 @@
 #include <cstring>
 #include <mutex>
 #include <string_view>
-#include <vector>
+#include <utility>
 
 namespace san {
 namespace {
@@ -19,10 +19,12 @@ namespace {
 // Own code: LibTorch's CPUCachingAllocator serves one thread under a guard, never gives memory back by
 // itself, and is marked as experimental.
 
-/// Before each block's data; keeps the data on a cache line of its own.
+/// Before each block's data; keeps the data on a cache line of its own. Free blocks are linked by it: giving
+/// one back must not need memory, for there may be none left.
 struct alignas(64) Header {
   size_t bytes;
   size_t list;
+  Header* next;
 };
 
 constexpr size_t kStepBits = 3;
@@ -63,14 +65,14 @@ class CachingAllocator final : public c10::Allocator {
   }
 
   void release() {
-    std::array<std::vector<Header*>, kLists> blocks;
+    std::array<Header*, kLists> blocks{};
     {
       const std::lock_guard lock(mutex_);
       blocks.swap(free_);
       use_.cached = 0;
     }
-    for (const auto& list : blocks)
-      for (Header* block : list) c10::free_cpu(block);
+    for (Header* block : blocks)
+      while (block != nullptr) c10::free_cpu(std::exchange(block, block->next));
   }
 
   MemoryUse use() {
@@ -92,10 +94,8 @@ class CachingAllocator final : public c10::Allocator {
     bool crowded = false;
     {
       const std::lock_guard lock(mutex_);
-      auto& list = free_[size.list];
-      if (!list.empty()) {
-        Header* block = list.back();
-        list.pop_back();
+      if (Header* block = free_[size.list]; block != nullptr) {
+        free_[size.list] = block->next;
         use_.cached -= bytes;
         count(bytes);
         return block + 1;
@@ -125,7 +125,7 @@ class CachingAllocator final : public c10::Allocator {
 
   static void* fresh(const SizeClass& size) {
     auto* block = static_cast<Header*>(c10::alloc_cpu(sizeof(Header) + size.bytes));
-    *block = {size.bytes, size.list};
+    *block = {size.bytes, size.list, nullptr};
     return block + 1;
   }
 
@@ -138,7 +138,7 @@ class CachingAllocator final : public c10::Allocator {
       const std::lock_guard lock(self.mutex_);
       self.use_.used -= bytes;
       if (self.keeps_) {
-        self.free_[block->list].push_back(block);
+        block->next = std::exchange(self.free_[block->list], block);
         self.use_.cached += bytes;
         return;
       }
@@ -147,7 +147,7 @@ class CachingAllocator final : public c10::Allocator {
   }
 
   std::mutex mutex_;
-  std::array<std::vector<Header*>, kLists> free_;
+  std::array<Header*, kLists> free_{};
   MemoryUse use_{};
   bool keeps_ = true;
 };
