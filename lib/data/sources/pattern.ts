@@ -11,6 +11,9 @@ export interface NamedFile {
 }
 
 const MAX_FILES = 100_000;
+/** What stands for something else in braces' patterns or in tinyglobby's, but is a part of names in ours: "data (1)/*.tar". */
+const BRACES_ALONE = /\\.|['"`\u00a0\ufeff]/gs;
+const GLOB_ALONE = /["(){}|]|^!/g;
 
 export const isPattern = (path: string): boolean => /[*?[\]{}]/.test(path);
 
@@ -19,7 +22,10 @@ export async function expandPattern(pattern: string): Promise<NamedFile[]> {
   const paths = new Set<string>();
   for (const part of expandBraces(pattern)) {
     const found = /[*?[\]]/.test(part)
-      ? await glob(part, { expandDirectories: false, absolute: part.startsWith('/') })
+      ? await glob(part.replace(GLOB_ALONE, '\\$&'), {
+          expandDirectories: false,
+          absolute: part.startsWith('/'),
+        })
       : [part];
     for (const path of found) paths.add(path);
     if (paths.size > MAX_FILES) throw new Fault(`it stands for more than ${MAX_FILES} files`);
@@ -31,7 +37,8 @@ export async function expandPattern(pattern: string): Promise<NamedFile[]> {
 
 function expandBraces(pattern: string): string[] {
   try {
-    return braces(pattern, { expand: true, rangeLimit: MAX_FILES });
+    const escaped = pattern.replace(BRACES_ALONE, (found) => (found.length > 1 ? found : `\\${found}`));
+    return braces(escaped, { expand: true, rangeLimit: MAX_FILES });
   } catch (error) {
     throw new Fault(`the pattern cannot be understood: ${(error as Error).message.replace(/\s+/g, ' ')}`);
   }
