@@ -41,7 +41,7 @@ export async function evenlyApart(
     if (found === undefined) low = step;
     else [best, high] = [found, step];
   }
-  return filledUp(best ?? [0, last], count, difference);
+  return filledUp(best ?? [0, last], count, difference, turns);
 }
 
 /** From 0 to `last`, each time as far as the difference stays within `step`; undefined if that takes over `most` points. */
@@ -55,6 +55,7 @@ async function walk(
   const taken = [0];
   for (let at = 0; at < last; taken.push(at)) {
     if (taken.length === most) return undefined;
+    if (turns.due()) await turns.take();
     const from = at++;
     while (at < last && difference(from, at + 1) <= step) {
       at++;
@@ -64,27 +65,59 @@ async function walk(
   return taken;
 }
 
-/** With points between those that are furthest apart, until there are `count`. */
-function filledUp(taken: readonly number[], count: number, difference: Difference): number[] {
-  const all = [...taken];
-  const apart = (i: number) => difference(all[i] as number, all[i + 1] as number);
-  while (all.length < count) {
-    let widest = -1;
-    for (let i = 0; i < all.length - 1; i++) {
-      if ((all[i + 1] as number) - (all[i] as number) > 1 && (widest < 0 || apart(i) > apart(widest)))
-        widest = i;
-    }
-    all.splice(widest + 1, 0, middle(all[widest] as number, all[widest + 1] as number, difference));
-  }
-  return all;
+/** Two points that are shown, one after the other, with others between them. */
+interface Gap {
+  from: number;
+  to: number;
+  change: number;
 }
 
-/** The point between two whose larger difference to them is smallest. */
+/** With points between those that are furthest apart, of equals the longest gap first, until there are `count`. */
+async function filledUp(
+  taken: readonly number[],
+  count: number,
+  difference: Difference,
+  turns: Turns,
+): Promise<number[]> {
+  const all = [...taken];
+  const gap = (from: number, to: number): Gap[] =>
+    to - from > 1 ? [{ from, to, change: difference(from, to) }] : [];
+  const gaps = taken.slice(1).flatMap((to, i) => gap(taken[i] as number, to));
+  gaps.sort((a, b) => (isSooner(a, b) ? 1 : -1));
+  while (all.length < count) {
+    if (turns.due()) await turns.take();
+    const { from, to } = gaps.pop() as Gap;
+    const at = middle(from, to, difference);
+    all.push(at);
+    for (const half of [...gap(from, at), ...gap(at, to)]) gaps.splice(placeOf(half, gaps), 0, half);
+  }
+  return all.sort((a, b) => a - b);
+}
+
+function isSooner(a: Gap, b: Gap): boolean {
+  if (a.change !== b.change) return a.change > b.change;
+  const longer = a.to - a.from - (b.to - b.from);
+  return longer > 0 || (longer === 0 && a.from < b.from);
+}
+
+/** Where it belongs among gaps of which the next to be filled is the last. */
+function placeOf(gap: Gap, gaps: readonly Gap[]): number {
+  let [low, high] = [0, gaps.length];
+  while (low < high) {
+    const half = (low + high) >> 1;
+    if (isSooner(gap, gaps[half] as Gap)) low = half + 1;
+    else high = half;
+  }
+  return low;
+}
+
+/** The point between two whose larger difference to them is smallest; of equals the one nearest to their middle. */
 function middle(from: number, to: number, difference: Difference): number {
   let best = { at: from + 1, larger: Number.POSITIVE_INFINITY };
+  const aside = (at: number) => Math.abs(2 * at - from - to);
   for (let at = from + 1; at < to; at++) {
     const larger = Math.max(difference(from, at), difference(at, to));
-    if (larger < best.larger) best = { at, larger };
+    if (larger < best.larger || (larger === best.larger && aside(at) < aside(best.at))) best = { at, larger };
   }
   return best.at;
 }

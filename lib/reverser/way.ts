@@ -27,6 +27,8 @@ const MOST_PROBES = 16;
 const MOST_BYTES = 2 ** 28;
 /** Times that the gaps with the largest changes are halved: what is as large then changes at once. */
 const HALVINGS = 4;
+/** Differences of two points that are kept; a Map holds 16 million. */
+const MOST_KNOWN = 2 ** 22;
 /** Changes that are looked into, of the mean change between frames. */
 const LARGE = 1 / 2;
 
@@ -122,6 +124,7 @@ class Probes {
     const known = this.differences.get(pair);
     if (known !== undefined) return known;
     const found = Math.sqrt(pixelError(one.pixels, other.pixels));
+    if (this.differences.size === MOST_KNOWN) this.differences.clear();
     this.differences.set(pair, found);
     return found;
   }

@@ -55,6 +55,27 @@ describe('evenlyApart', () => {
     expect(largestOverMean(steps.slice(1))).toBeLessThan(1.1);
   });
 
+  it('spreads those that are left evenly over parts where nothing changes', async () => {
+    const way: Point[] = Array.from({ length: 18 }, (_, i) => [i < 9 ? 0 : 1]);
+    expect(await pick(way, 6)).toEqual([0, 4, 8, 9, 13, 17]);
+  });
+
+  it('asks for few differences where nearly nothing changes, and lets others have their turn', async () => {
+    const points = 20_000;
+    let asked = 0;
+    const standing = (a: number, b: number) => {
+      asked++;
+      return Number(a < points / 2 !== b < points / 2);
+    };
+    let turns = 0;
+    const timer = setInterval(() => turns++);
+    const taken = await evenlyApart(points, points / 2, standing);
+    clearInterval(timer);
+    expect(new Set(taken).size).toBe(points / 2);
+    expect(asked).toBeLessThan(100 * points);
+    expect(turns).toBeGreaterThan(0);
+  });
+
   it('goes forward by as many points as wanted, in steps that have a limit', async () => {
     const coordinate = fc.double({ min: -4, max: 4, noNaN: true });
     const ways = fc.array(fc.tuple(coordinate, coordinate), { minLength: 2, maxLength: 40 });
