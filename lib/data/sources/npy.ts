@@ -74,7 +74,10 @@ function parseHeader(text: string): number[] {
   const descr = /'descr' *: *('[^']*'|\[)/.exec(text)?.[1];
   const order = /'fortran_order' *: *(True|False)/.exec(text)?.[1];
   const shape = /'shape' *: *\(([\d, L]*)\)/.exec(text)?.[1];
-  if (descr === undefined || order === undefined || shape === undefined) {
+  // The last comma has nothing behind it; long integers of Python 2 end in L.
+  const sizes = shape?.replace(/, *$/, '').split(',');
+  const known = shape?.trim() === '' || sizes?.every((size) => /^ *\d+L? *$/.test(size));
+  if (descr === undefined || order === undefined || sizes === undefined || !known) {
     throw new Fault('its header cannot be understood');
   }
   if (descr.includes('O')) throw new Fault('it holds pickled Python objects, which are never loaded');
@@ -84,9 +87,5 @@ function parseHeader(text: string): number[] {
     );
   }
   if (order === 'True') throw new Fault('it is in Fortran order; save numpy.ascontiguousarray(images)');
-  return shape
-    .split(',')
-    .map((part) => part.replace('L', '').trim())
-    .filter((part) => part !== '')
-    .map(Number);
+  return sizes.filter((size) => size.trim() !== '').map((size) => Number.parseInt(size, 10));
 }

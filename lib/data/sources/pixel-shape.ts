@@ -34,7 +34,8 @@ export function pixelShape(dimensions: readonly number[], file: PixelFile): Pixe
   if (channels !== 1 && channels !== 3 && channels !== 4) {
     throw new Fault(`its dimensions are ${text}; the last should be 1, 3 or 4 channels`);
   }
-  if (count > 0 && height * width === 0) throw new Fault(`its images have ${height}×${width} pixels`);
+  // Not a number where one is beyond all numbers and the other 0.
+  if (count > 0 && !(height * width > 0)) throw new Fault(`its images have ${height}×${width} pixels`);
   if (height * width > file.maxPixels) {
     throw new Fault(
       `its images have ${height}×${width} pixels; at most ${file.maxPixels / 1e6} million are read`,

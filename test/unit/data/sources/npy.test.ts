@@ -100,6 +100,13 @@ images.tofile('raw')
     ['many images', npyOf([2 ** 62, 2, 2], numbers(8)), /more than it can hold/],
     ['two channels', npyOf([1, 2, 2, 2], numbers(8)), /the last should be 1, 3 or 4/],
     ['no pixels', npyOf([1, 0, 2], numbers(0)), /0×2 pixels/],
+    ['a size that is no number', npyOf(['1 2', 2, 2] as never, numbers(4)), /cannot be understood/],
+    ['a size that is missing', npyOf(['', 2, 2] as never, numbers(4)), /cannot be understood/],
+    [
+      'a side beyond all numbers',
+      npyOf([1, `1${'0'.repeat(400)}`, 0] as never, numbers(0)),
+      /Infinity×0 pix/,
+    ],
     ['compressed, a byte too few', gzipSync(npyOf([2, 2, 2], numbers(7))), /ends within its 2 images/],
     ['cut compression', gzipSync(npyOf([2, 64, 64], numbers(8192))).subarray(0, -9), /damaged or cut short/],
   ])('is refused: %s', async (_, content, reason) => {
