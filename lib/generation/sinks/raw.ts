@@ -22,8 +22,10 @@ export class RawStream implements Sink {
     stream.on('error', this.onError);
   }
 
-  write({ data }: IndexedImages): Promise<void> {
-    return new Promise((resolve, reject) => {
+  async write({ data }: IndexedImages): Promise<void> {
+    // Whoever saw the images first may have had enough; an abort is heard once.
+    this.signal?.throwIfAborted();
+    await new Promise<void>((resolve, reject) => {
       // A reader may keep its end open and never read again.
       const stop = () => settle(() => reject(this.signal?.reason));
       // Whoever closes a stream without an error, as a client that hangs up does, leaves its callbacks uncalled.

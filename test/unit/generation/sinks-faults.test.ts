@@ -48,6 +48,13 @@ describe('faults', () => {
     await expect(draw(stream, { control: { signal: stop.signal } }).done).rejects.toThrow('enough');
   });
 
+  it('a reader that no longer reads: an abort before the images are written is heard', async () => {
+    const stop = new AbortController();
+    const onImages = () => stop.abort(new Error('enough'));
+    const outcome = draw(new Writable({ write: () => {} }), { control: { signal: stop.signal, onImages } });
+    await expect(outcome.done).rejects.toThrow('enough');
+  });
+
   it.each(['drawn', 'drawn.npy'])('another process that took over: %s is left to it', async (name) => {
     const path = join(folder, name);
     const lock = join(name === 'drawn' ? path : `${path}.partial`, 'generate.lock');
