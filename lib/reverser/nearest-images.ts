@@ -95,7 +95,15 @@ export async function nearestImages(
   const { signal } = control;
   const latents = await san.reverse(samples);
   const found = await nearest(latents.data, real.latents, { width: real.width, count: neighbors, signal });
-  const { images, distances } = await inPixels(reader, samples, found);
+  const each = found[0]?.length ?? 0;
+  const size = imageSize ** 2 * imageChannels;
+  const images = new Uint8Array(found.length * each * size);
+  const distances: number[][] = [];
+  for (const [i, row] of found.entries()) {
+    const near = await inPixels(reader, samples.data.subarray(i * size, (i + 1) * size), row);
+    images.set(near.images, i * each * size);
+    distances.push(near.distances);
+  }
   const among = await amongReal(reader, real, neighbors, control);
   return {
     samples: found.map((row, i): ImageNeighbors => {
@@ -111,7 +119,7 @@ export async function nearestImages(
         pixelRank: shareBelow(among.pixel, Math.min(...list.map(({ pixelDistance }) => pixelDistance))),
       };
     }),
-    images,
+    images: { data: images, shape: [found.length * each, imageSize, imageSize, imageChannels] },
     real: {
       count: among.latent.length,
       latentDistance: spreadOf(among.latent),
@@ -164,36 +172,28 @@ async function amongReal(
     signal: control.signal,
     onProgress: (done, total) => control.onProgress?.('comparing real images', done, total),
   });
-  const { images } = await reader.at(compared);
-  const { distances } = await inPixels(reader, images, found);
-  return {
-    latent: found.map(([neighbor]) => neighbor?.distance as number),
-    pixel: distances.map((row) => Math.min(...row)),
-  };
+  const pixel: number[] = [];
+  // One after the other: all of their neighbours may be more than fit in memory.
+  for (const [i, row] of found.entries()) {
+    control.signal?.throwIfAborted();
+    const { images } = await reader.at([compared[i] as number]);
+    pixel.push(Math.min(...(await inPixels(reader, images.data, row)).distances));
+  }
+  return { latent: found.map(([neighbor]) => neighbor?.distance as number), pixel };
 }
 
-/** The neighbours of each query, and their distances to it in pixels. */
+/** The neighbours of an image one after the other, and their distances to it in pixels. */
 async function inPixels(
   reader: ImageReader,
-  queries: ImageBatch,
-  found: readonly Neighbor[][],
-): Promise<{ images: ImageBatch; distances: number[][] }> {
-  const wanted = [...new Set(found.flat().map(({ index }) => index))];
-  const { images: picked } = await reader.at(wanted);
-  const places = new Map(wanted.map((index, i) => [index, i]));
-  const each = found[0]?.length ?? 0;
-  const [count, ...item] = queries.shape;
-  const size = queries.data.length / count;
-  const image = ({ data }: { data: Uint8Array }, i: number) => data.subarray(i * size, (i + 1) * size);
-  const data = new Uint8Array(count * each * size);
-  const distances = found.map((row, i) =>
-    row.map(({ index }, k) => {
-      const neighbor = image(picked, places.get(index) as number);
-      data.set(neighbor, (i * each + k) * size);
-      return Math.sqrt(pixelError(image(queries, i), neighbor));
-    }),
+  image: Uint8Array,
+  neighbors: readonly Neighbor[],
+): Promise<{ images: Uint8Array; distances: number[] }> {
+  const { images } = await reader.at(neighbors.map(({ index }) => index));
+  const { length } = image;
+  const distances = neighbors.map((_, k) =>
+    Math.sqrt(pixelError(image, images.data.subarray(k * length, (k + 1) * length))),
   );
-  return { images: { data, shape: [count * each, ...item] }, distances };
+  return { images: images.data, distances };
 }
 
 const shareBelow = (values: readonly number[], limit: number): number =>

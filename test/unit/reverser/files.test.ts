@@ -3,6 +3,7 @@ import { mkdir, readdir, readFile, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import sharp from 'sharp';
 import { beforeEach, describe, expect, it, vi } from 'vitest';
+import { RowReader } from '../../../lib/data/dataset.js';
 import { San } from '../../../lib/generation/san.js';
 import type { Addon, ImageBatch } from '../../../lib/native.js';
 import { interpolateImages } from '../../../lib/reverser/interpolate.js';
@@ -10,7 +11,7 @@ import { findNeighbors } from '../../../lib/reverser/neighbors.js';
 import { reconstructImages } from '../../../lib/reverser/reconstruct.js';
 import { reverseImages } from '../../../lib/reverser/reverse.js';
 import { scoreImages } from '../../../lib/reverser/score.js';
-import { tarOf } from '../data/sources/support.js';
+import { npyOf, tarOf } from '../data/sources/support.js';
 import { cli } from '../support/cli.js';
 import { grey, mirrorAddon, recordData, runAndPhotos } from './support.js';
 
@@ -199,6 +200,24 @@ describe('neighbors', () => {
     expect(distances).toEqual([0, 2, 1].map((index) => [index, near((levels[index] as number) - 10)]));
     expect([0, 1, 2].map((k) => found.images.data[k * 64])).toEqual([10, 60, 200]);
     expect(found.real.pixelDistance).toMatchObject({ smallest: near(50), median: near(50) });
+  });
+
+  it('holds few images at a time, however many there are', async () => {
+    const data = out('many.npy');
+    await writeFile(
+      data,
+      npyOf(
+        [600, 8, 8],
+        Uint8Array.from({ length: 600 * 64 }, (_, i) => (i >> 6) % 251),
+      ),
+    );
+    await using san = await San.load(run);
+    const read = vi.spyOn(RowReader.prototype, 'read');
+    const { real } = await san.neighbors(await san.generate({ seed: 1, count: 2 }), { data });
+    const most = Math.max(...read.mock.calls.map(([indices]) => indices.length));
+    read.mockRestore();
+    expect(real.count).toBe(500);
+    expect(most).toBe(256);
   });
 
   it('refuses a single real image, which has none to be held against', async () => {
