@@ -161,7 +161,8 @@ function checkedWay({ from, to, frames = 24, pace = 'even' }: WayOptions, config
   return { from, to, frames, pace };
 }
 
-function checkedFiles({ out, animation, pingPong = false, fps = 12 }: InterpolateOptions) {
+function checkedFiles(options: InterpolateOptions) {
+  const { out, animation, pingPong = false, fps = 12 } = options;
   if (out !== undefined) requirePath('out', out, '.png');
   if (animation !== undefined) requirePath('animation', animation, '.webp');
   if (out === undefined && animation === undefined) {
@@ -174,5 +175,8 @@ function checkedFiles({ out, animation, pingPong = false, fps = 12 }: Interpolat
   if (typeof pingPong !== 'boolean')
     fail('pingPong', pingPong, `pingPong = ${shown(pingPong)}: expected true or false`);
   if (!(fps >= 1 && fps <= 100)) fail('fps', fps, `fps = ${shown(fps)}: expected a number from 1 to 100`);
+  const unused = pingPong ? 'pingPong' : options.fps !== undefined ? 'fps' : undefined;
+  if (animation === undefined && unused !== undefined)
+    fail(unused, options[unused], `${unused} is for an animation; name a .webp file for one (animation)`);
   return { out, animation, pingPong, fps };
 }

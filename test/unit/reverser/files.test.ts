@@ -242,6 +242,20 @@ describe('neighbors', () => {
   });
 });
 
+describe('a strip alone', () => {
+  it.each([{ fps: 5 }, { pingPong: true }])('has no use for %o', async (more) => {
+    await using san = await San.load(run);
+    const ends = { from: { seed: 1, index: 1 }, to: { seed: 1, index: 2 } };
+    const [field] = Object.keys(more);
+    await expect(interpolateImages(san, { ...ends, out: out('s.png'), ...more })).rejects.toMatchObject({
+      code: 'ERR_SAN_OPTIONS',
+      message: `${field} is for an animation; name a .webp file for one (animation)`,
+      details: { field },
+    });
+    expect(await readdir(folder)).not.toContain('s.png');
+  });
+});
+
 describe('bad input', () => {
   const commands: [string[], RegExp][] = [
     [
