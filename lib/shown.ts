@@ -17,6 +17,11 @@ export function shown(value: unknown): string {
   return line.length > MOST_SHOWN ? `${line.slice(0, MOST_SHOWN - 3)}...` : line;
 }
 
+/** Names that others gave, on one line and harmless in a terminal. */
+export const printable = (text: string): string =>
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what must go
+  text.replace(/[\x00-\x1f\x7f-\x9f]/g, '\ufffd');
+
 /** For the details of an error, which programs log as JSON: the value itself, or what it is where that is more than a few words. */
 export const brief = (value: unknown): unknown =>
   isBrief(value) || (Array.isArray(value) && value.length <= MOST_ITEMS && value.every(isBrief))

@@ -6,6 +6,7 @@ import { ensureFolder, writeFileAtomic } from '../files.js';
 import { encodeGrid } from '../generation/grid.js';
 import type { ImageBatch } from '../native.js';
 import { refuseOverInput } from '../output-place.js';
+import { printable } from '../shown.js';
 import { configFromFlags } from './flags.js';
 import { bytes } from './format.js';
 import { formatFlags } from './format-flags.js';
@@ -69,7 +70,9 @@ async function run(argv: ArgumentsCamelCase<DataArguments>): Promise<void> {
   );
   const wrote = [...(await draw(sheet, images)), ...(await draw(mean, average))];
   process.stdout.write(
-    json ? `${JSON.stringify({ ...report, wrote })}\n` : `${[...lines(report), ...wrote].join('\n')}\n`,
+    json
+      ? `${JSON.stringify({ ...report, wrote })}\n`
+      : `${[...lines(report), ...wrote].map(printable).join('\n')}\n`,
   );
 }
 

@@ -1,4 +1,5 @@
 import type { Skipped } from '../data/folder.js';
+import { printable } from '../shown.js';
 import { warnSkipped } from './warn.js';
 
 /**
@@ -12,5 +13,5 @@ export function printResult<T extends { skipped: readonly Skipped[] }>(
 ): void {
   if (!quiet) warnSkipped(result.skipped);
   if (json) process.stdout.write(`${JSON.stringify(result)}\n`);
-  else if (!quiet) process.stdout.write(`${lines(result).join('\n')}\n`);
+  else if (!quiet) process.stdout.write(`${lines(result).map(printable).join('\n')}\n`);
 }

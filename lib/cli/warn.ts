@@ -1,6 +1,7 @@
 /** Warnings that several commands have in common, one line each on stderr. */
 import type { DamagedCheckpoint } from '../checkpoint/checkpoint.js';
 import type { Skipped } from '../data/folder.js';
+import { printable } from '../shown.js';
 
 export function warn(message: string): void {
   process.stderr.write(`warning: ${message}\n`);
@@ -19,5 +20,5 @@ export function warnLibtorch(texts: readonly string[]): void {
 export function warnSkipped(skipped: readonly Skipped[]): void {
   const [first] = skipped;
   if (first === undefined) return;
-  process.stderr.write(`warning: skipped ${skipped.length} files, such as ${first.path}: ${first.reason}\n`);
+  warn(printable(`skipped ${skipped.length} files, such as ${first.path}: ${first.reason}`));
 }

@@ -1,4 +1,5 @@
 /** From the files of an archive to the entries of a source. */
+import { printable } from '../../shown.js';
 import { IMAGE_KINDS, imageKind } from '../kind.js';
 import type { EncodedItem, SourceEntry } from '../source.js';
 import { type FileFormat, FORMAT_HEAD_BYTES, fileFormat } from './format.js';
@@ -56,10 +57,7 @@ export function nameFault(name: string): string | undefined {
 }
 
 /** A name in an archive without "./", as `tar cf archive .` has it, and harmless in a terminal and in a list of lines. */
-export function shownName(name: string): string {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what must go
-  return name.replace(/^(\.\/)+/, '').replace(/[\x00-\x1f\x7f-\x9f]/g, '\ufffd');
-}
+export const shownName = (name: string): string => printable(name.replace(/^(\.\/)+/, ''));
 
 /** The name of the folder that an entry of an archive lies in; undefined at the top. */
 export function folderLabel(name: string): string | undefined {

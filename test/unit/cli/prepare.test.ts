@@ -48,6 +48,24 @@ describe('san-native prepare', () => {
     });
   });
 
+  it('tells of names that would change a terminal, or the lines, without doing so', async () => {
+    const source = await folderOf({ 'a\u001b[31m': 1, 'b\u009b\n': 1, 'c\u001b[2J\n': 'text' });
+    const out = join(await temporaryFolder(), 'set.npy');
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what must not be
+    const control = /[\x00-\x09\x0b-\x1f\x7f-\x9f]/;
+    const prepared = await cli('prepare', source, '--out', out);
+    const data = await cli('data', source);
+    for (const told of [prepared, data]) {
+      expect(told.out).not.toMatch(control);
+      expect(told.out).toContain('c\ufffd[2J\ufffd');
+    }
+    expect(data.out).toMatch(/^ {2}b\ufffd\ufffd = a\ufffd\[31m$/m);
+    // Programs get the very names.
+    expect(JSON.parse(await readFile(out.replace(/npy$/, 'json'), 'utf8')).skipped[0].path).toBe(
+      'c\u001b[2J\n',
+    );
+  });
+
   it('says what is wrong', async () => {
     const source = await folderOf({ a: 1 });
     expect(await cli('prepare', source)).toMatchObject({ status: 2, err: expect.stringContaining('--out') });
