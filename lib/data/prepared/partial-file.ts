@@ -71,23 +71,10 @@ export class PartialFile {
         throw error;
       });
       const file = new PartialFile(out, rowBytes, pixels, journal);
-      if (found === undefined) {
-        await journal.writeFile(`${JSON.stringify({ key } satisfies Head)}\n`);
-        await syncFolder(dirname(out));
-      } else {
-        for (const { next, rows, labels, names, skipped } of found.commits) {
-          for (let i = 0; i < rows - file.rows; i++) {
-            file.labels.push(labels?.[i] ?? undefined);
-            file.names.push(names?.[i] ?? undefined);
-          }
-          append(file.skipped, skipped);
-          file.next = next;
-          file.rows = rows;
-        }
-        file.written = file.rows * rowBytes;
-        file.committed = { rows: file.rows, skipped: file.skipped.length, at: performance.now() };
-        await pixels.truncate(NPY_HEADER_BYTES + file.written);
-      }
+      await file.begin(key, found?.commits).catch(async (error) => {
+        await file.close();
+        throw error;
+      });
       return file;
     });
   }
@@ -151,6 +138,27 @@ export class PartialFile {
   async close(): Promise<void> {
     await this.pixels.close().catch(() => {});
     await this.journal.close().catch(() => {});
+  }
+
+  /** Takes over what is there, or begins the journal. */
+  private async begin(key: string, commits: readonly Commit[] | undefined): Promise<void> {
+    if (commits === undefined) {
+      await this.journal.writeFile(`${JSON.stringify({ key } satisfies Head)}\n`);
+      await syncFolder(dirname(this.out));
+      return;
+    }
+    for (const { next, rows, labels, names, skipped } of commits) {
+      for (let i = 0; i < rows - this.rows; i++) {
+        this.labels.push(labels?.[i] ?? undefined);
+        this.names.push(names?.[i] ?? undefined);
+      }
+      append(this.skipped, skipped);
+      this.next = next;
+      this.rows = rows;
+    }
+    this.written = this.rows * this.rowBytes;
+    this.committed = { rows: this.rows, skipped: this.skipped.length, at: performance.now() };
+    await this.pixels.truncate(NPY_HEADER_BYTES + this.written);
   }
 
   private async flush(): Promise<void> {
