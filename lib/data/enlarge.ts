@@ -21,11 +21,15 @@ interface Taps {
   weights: Float64Array[];
 }
 
-/** What `crop: cover` takes. */
-export function centredSquare({ data, width, height, channels }: Pixels): Pixels {
+/** Where the largest square in the middle is, which `crop: cover` takes. */
+export function middleSquare({ width, height }: { width: number; height: number }) {
   const side = Math.min(width, height);
-  const top = Math.floor((height - side) / 2);
-  const left = Math.floor((width - side) / 2);
+  return { side, top: Math.floor((height - side) / 2), left: Math.floor((width - side) / 2) };
+}
+
+/** That square. */
+export function centredSquare({ data, width, height, channels }: Pixels): Pixels {
+  const { side, top, left } = middleSquare({ width, height });
   const square = new Uint8Array(side * side * channels);
   for (let y = 0; y < side; y++) {
     const start = ((top + y) * width + left) * channels;

@@ -2,7 +2,7 @@
 import sharp from 'sharp';
 import { Turns } from '../turns.js';
 import type { ImageFormat } from './decode.js';
-import { centredSquare, enlarge } from './enlarge.js';
+import { centredSquare, enlarge, middleSquare } from './enlarge.js';
 
 type TargetFormat = Pick<ImageFormat, 'imageSize' | 'imageChannels'>;
 
@@ -34,7 +34,7 @@ const BOX_SHRINK = 4;
 export async function resizeImages(images: RawImages, format: TargetFormat): Promise<Uint8Array> {
   const { count, channels } = images;
   const { imageSize, imageChannels } = format;
-  const side = Math.min(images.height, images.width);
+  const { side } = middleSquare(images);
   if (side < imageSize) return enlargeImages(images, format);
   if (count > 1 && (side >= BOX_SHRINK * imageSize || hasTies(side, imageSize)))
     return resizeOneByOne(images, format);
@@ -43,7 +43,7 @@ export async function resizeImages(images: RawImages, format: TargetFormat): Pro
   const margin = count === 1 || side === imageSize ? 0 : step * Math.ceil(reach / step);
   const targetMargin = (margin * imageSize) / side;
   const height = count * (side + 2 * margin);
-  const tower = sharp(stack(images, side, margin), {
+  const tower = sharp(stack(images, margin), {
     raw: { width: side, height, channels },
     limitInputPixels: false,
   });
@@ -95,14 +95,9 @@ async function resizeOneByOne(images: RawImages, format: TargetFormat): Promise<
 }
 
 /** The images' centred squares, one below the other, each with `margin` copies of its first and last row around. */
-function stack(
-  { data, count, height, width, channels }: RawImages,
-  side: number,
-  margin: number,
-): Uint8Array {
+function stack({ data, count, height, width, channels }: RawImages, margin: number): Uint8Array {
+  const { side, top, left } = middleSquare({ width, height });
   const rowBytes = side * channels;
-  const top = Math.floor((height - side) / 2);
-  const left = Math.floor((width - side) / 2);
   const tower = new Uint8Array(count * (side + 2 * margin) * rowBytes);
   let at = 0;
   for (let i = 0; i < count; i++) {
