@@ -385,8 +385,10 @@ describe('colour', () => {
     expect(await grey([255, 255, 255])).toBe(255);
     expect(await grey([0, 0, 0])).toBe(0);
     expect(Math.abs((await grey([77, 77, 77])) - 77)).toBeLessThanOrEqual(1);
-    expect(await grey([0, 255, 0])).toBeGreaterThan(await grey([255, 0, 0]));
-    expect(await grey([255, 0, 0])).toBeGreaterThan(await grey([0, 0, 255]));
+    // Linear light by the weights of BT.709.
+    expect(await grey([255, 0, 0])).toBe(127);
+    expect(await grey([0, 255, 0])).toBe(220);
+    expect(await grey([0, 0, 255])).toBe(76);
   });
 
   it('becomes one channel from any file', async () => {
