@@ -132,8 +132,7 @@ async function renderLarger(image: Sharp, given: Size, format: ImageFormat): Pro
   const whole = { data, width, height, channels } as const;
   const part = crop === 'cover' ? centredSquare(whole) : whole;
   const most = Math.max(width, height);
-  const size = (side: number) =>
-    crop === 'contain' ? Math.round((side * imageSize) / most) || 1 : imageSize;
+  const size = (side: number) => (crop === 'contain' ? Math.round((side * imageSize) / most) : imageSize);
   const target = { width: size(width), height: size(height) };
   const larger = sharp(await enlarge(part, target), { raw: { ...target, channels } });
   const [left, top] = [

@@ -2,16 +2,13 @@ import sharp from 'sharp';
 import { enlargement } from '../generation/grid.js';
 import type { ImageBatch } from '../native.js';
 
-/** WebP's limit to a side of a frame. */
-const MOST_PIXELS = 16383;
-
 /**
  * Images [N, H, W, C] as frames of an animated WebP without loss that runs for ever. Small ones are enlarged by a whole
  * factor without smoothing.
  */
 export async function encodeAnimation({ data, shape }: ImageBatch, fps: number): Promise<Buffer> {
   const [count, height, width, channels] = shape;
-  const scale = Math.min(enlargement(width), Math.floor(MOST_PIXELS / Math.max(width, height)));
+  const scale = enlargement(width);
   const size = { width: width * scale, height: count * height * scale };
   // All frames below one another, which is how libvips has animations as well.
   const tall = await sharp(data, {
