@@ -6,6 +6,7 @@ import { inspectData } from '../../../lib/data/inspect.js';
 import { cli } from '../support/cli.js';
 import { temporaryFolder } from '../support/temporary.js';
 import { folderOf, shade } from './prepared/support.js';
+import { npyOf } from './sources/support.js';
 
 const picture = (width: number, height: number, channels: 3 | 4) =>
   sharp({ create: { width, height, channels, background: { r: 200, g: 100, b: 50, alpha: 0.5 } } });
@@ -46,6 +47,23 @@ describe('inspectData()', () => {
     expect(report.sheet?.shape).toEqual([7, 32, 32, 3]);
     expect(report.meanColour[0]).toBeGreaterThan(report.meanColour[2] as number);
     expect(progress).toEqual(progress.map((_, i) => i + 1));
+  });
+
+  it('takes plain pixels for duplicates only where their shape is one, too', async () => {
+    const pixels = new Uint8Array(32).fill(7);
+    const path = await folderOf({
+      'a.npy': npyOf([2, 2, 8], pixels),
+      'b.npy': npyOf([2, 4, 4], pixels),
+      'c.npy': npyOf([1, 4, 8], pixels),
+    });
+    const { duplicates } = await inspectData({ source: path });
+    expect(duplicates).toEqual({
+      count: 2,
+      examples: [
+        { path: 'a.npy[1]', of: 'a.npy[0]' },
+        { path: 'b.npy[1]', of: 'b.npy[0]' },
+      ],
+    });
   });
 
   it('spreads the sheet over sources of any length', async () => {

@@ -109,6 +109,24 @@ print(a.shape, a.dtype, a.flags.c_contiguous, a.offset % 64, a[:, 0, 0, 0].tolis
     expect((await prepare({ ...options, force: true })).shape[0]).toBe(22);
   });
 
+  it('clears away what a kill right at the end has left', async () => {
+    const options = await plan();
+    await prepare(options);
+    await writeFile(`${options.out}.journal`, 'left');
+    expect((await prepare(options)).written).toBe(false);
+    expect((await readdir(join(options.out, '..'))).sort()).toEqual(['set.json', 'set.npy']);
+  });
+
+  it('takes no file for its own whose header says another shape', async () => {
+    const options = await plan();
+    await prepare(options);
+    const file = await readFile(options.out);
+    const shape = file.indexOf('(21, 4, 4, 1)');
+    expect(shape).toBeGreaterThan(0);
+    await writeFile(options.out, Buffer.from(file).fill('(21, 2, 8, 1)', shape, shape + 13));
+    await expect(prepare(options)).rejects.toMatchObject({ code: 'ERR_SAN_OUTPUT' });
+  });
+
   it('does not replace its own source, force or not', async () => {
     const { out: other, ...options } = await plan();
     const { path: set } = await prepare({ ...options, out: other });
