@@ -2,6 +2,7 @@ import yargs, { type Argv } from 'yargs';
 import { suggestion } from '../config/nearest.js';
 import { OutputError, SanError, UsageError } from '../errors.js';
 import { fileErrorReason } from '../files.js';
+import { packageVersion } from '../version.js';
 import { cacheCommand } from './cache.js';
 import { dataCommand } from './data.js';
 import { evaluateCommand } from './evaluate.js';
@@ -52,7 +53,7 @@ export async function main(
   try {
     const words = asFlag(argv);
     requireCommand(words);
-    await parser(words).parseAsync(withHelp(words));
+    await parser(words, await packageVersion()).parseAsync(withHelp(words));
     return 0;
   } catch (error) {
     return error instanceof ExitStatus ? error.status : report(error);
@@ -102,10 +103,12 @@ function requireCommand([first = '']: readonly string[]): void {
 const withHelp = (argv: readonly string[]): readonly string[] =>
   argv.length === 0 || argv.includes('--help-all') ? [...argv, '--help'] : argv;
 
-function parser(argv: readonly string[]): Argv {
+/** Of itself yargs takes the version of the package that has this one installed. */
+function parser(argv: readonly string[], version: string): Argv {
   const instance = yargs();
   return instance
     .scriptName('san-native')
+    .version(version)
     .usage('$0 <command>\n\nTrains self-adversarial networks on images and draws new images with them.')
     .command(COMMANDS.train)
     .command(COMMANDS.generate)

@@ -1,8 +1,11 @@
-/** What the npm package has in it. */
+/** What the npm package has in it, and what it is in a program that installs it. */
 import { execFile } from 'node:child_process';
+import { mkdir, readdir, symlink, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { expect, it } from 'vitest';
+import { temporaryFolder } from './support/temporary.js';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 
@@ -18,4 +21,21 @@ it('has the documents that README, help and docstrings name, and not the tests o
   );
   expect(paths.filter((path) => path.startsWith('native/test/'))).toEqual([]);
   expect(paths.some((path) => path.startsWith('native/src/'))).toBe(true);
+}, 60_000);
+
+it('tells its own version, not that of a program that installs it', async () => {
+  const folder = await temporaryFolder();
+  const modules = join(folder, 'node_modules');
+  const installed = join(modules, 'san-native');
+  await mkdir(installed, { recursive: true });
+  await writeFile(join(folder, 'package.json'), '{ "version": "98.7.6" }');
+  for (const name of ['package.json', 'bin', 'dist']) await symlink(join(root, name), join(installed, name));
+  for (const name of await readdir(join(root, 'node_modules')))
+    if (!name.startsWith('.')) await symlink(join(root, 'node_modules', name), join(modules, name));
+  const bin = join(installed, 'bin/san-native.js');
+  const flags = ['--preserve-symlinks', '--preserve-symlinks-main'];
+  const { stdout } = await promisify(execFile)(process.execPath, [...flags, bin, '--version'], {
+    cwd: folder,
+  });
+  expect(stdout).toMatch(/^0\.\d+\.\d+\n$/);
 }, 60_000);
