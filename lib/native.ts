@@ -700,13 +700,11 @@ export function loadAddon(): Addon {
   if (loaded) return loaded;
   const path = addonPath();
   if (!existsSync(path)) {
-    throw new SetupError(
-      'ERR_SAN_ADDON',
-      `the native addon is not built (no ${path}); run: npx san-native setup`,
-      {
-        path,
-      },
-    );
+    // In a bundle this module is no longer in its package.
+    const remedy = existsSync(join(packageRoot(), 'native/src'))
+      ? 'run: npx san-native setup'
+      : 'san-native cannot be part of a bundle: declare it external';
+    throw new SetupError('ERR_SAN_ADDON', `the native addon is not built (no ${path}); ${remedy}`, { path });
   }
   limitSpinning();
   // c10d tells every attempt to connect on stderr, with a stack; what matters of it is in the errors.

@@ -1,8 +1,8 @@
 /** What the npm package has in it, and what it is in a program that installs it. */
 import { execFile } from 'node:child_process';
-import { mkdir, readdir, symlink, writeFile } from 'node:fs/promises';
+import { cp, mkdir, readdir, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { fileURLToPath, pathToFileURL } from 'node:url';
 import { promisify } from 'node:util';
 import { expect, it } from 'vitest';
 import { temporaryFolder } from './support/temporary.js';
@@ -39,3 +39,14 @@ it('tells its own version, not that of a program that installs it', async () => 
   });
   expect(stdout).toMatch(/^0\.\d+\.\d+\n$/);
 }, 60_000);
+
+it('says that it cannot be part of a bundle', async () => {
+  const folder = await temporaryFolder();
+  await writeFile(join(folder, 'package.json'), '{ "type": "module" }');
+  for (const name of ['native.js', 'errors.js', 'shown.js', 'threads.js'])
+    await cp(join(root, 'dist/lib', name), join(folder, 'out', name));
+  const url = pathToFileURL(join(folder, 'out/native.js')).href;
+  const program = `try { (await import('${url}')).loadAddon(); } catch (error) { console.log(error.message); }`;
+  const { stdout } = await promisify(execFile)(process.execPath, ['--input-type=module', '-e', program]);
+  expect(stdout).toMatch(/is not built .*; san-native cannot be part of a bundle: declare it external\n$/);
+});
