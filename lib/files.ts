@@ -49,7 +49,7 @@ export async function writeFileAtomic(
   try {
     try {
       for await (const chunk of chunks) await attempt(path, () => handle.writeFile(chunk));
-      await attempt(path, () => handle.sync());
+      await attempt(path, () => syncFile(handle));
     } finally {
       await attempt(path, () => handle.close());
     }
@@ -132,7 +132,7 @@ export async function syncFiles(
     const path = join(folder, name);
     await attempt(path, async () => {
       const handle = await open(path, 'r');
-      await handle.datasync().finally(() => handle.close());
+      await syncFile(handle, 'datasync').finally(() => handle.close());
     });
   }
   await attempt(folder, () => syncFolder(folder));
@@ -169,12 +169,21 @@ export class GrowingFile {
   }
 }
 
+/** Makes an open file safe from a power failure, unless Node keeps that from the process: from version 26 on under --permission. */
+export async function syncFile(file: FileHandle, what: 'sync' | 'datasync' = 'sync'): Promise<void> {
+  try {
+    await file[what]();
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ERR_ACCESS_DENIED') throw error;
+  }
+}
+
 /** Makes the names in a folder safe from a power failure. */
 export async function syncFolder(folder: string): Promise<void> {
   let handle: FileHandle | undefined;
   try {
     handle = await open(folder, 'r');
-    await handle.sync();
+    await syncFile(handle);
   } catch (error) {
     // Some file systems cannot sync a folder, and one may be writable without being readable.
     const { code } = error as NodeJS.ErrnoException;

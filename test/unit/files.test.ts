@@ -1,4 +1,4 @@
-import { mkdir, readdir, readFile, symlink, writeFile } from 'node:fs/promises';
+import { mkdir, open, readdir, readFile, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it, vi } from 'vitest';
 import { OutputError } from '../../lib/errors.js';
@@ -58,6 +58,26 @@ describe('placeFileSync', () => {
 });
 
 describe('writeFileAtomic', () => {
+  it.each([
+    ['ERR_ACCESS_DENIED', 'new'],
+    ['EIO', 'old'],
+  ])('writes where Node keeps a sync from the process, but not where that fails: %s', async (code, text) => {
+    const folder = await temporaryFolder();
+    const path = join(folder, 'a');
+    await writeFile(path, 'old');
+    const handle = await open(path);
+    const sync = vi.spyOn(Object.getPrototypeOf(handle), 'sync');
+    sync.mockRejectedValue(Object.assign(new Error(code), { code }));
+    try {
+      await writeFileAtomic(path, ['new']).catch((error) => expect(error.code).toBe('ERR_SAN_OUTPUT'));
+    } finally {
+      sync.mockRestore();
+      await handle.close();
+    }
+    expect(await readFile(path, 'utf8')).toBe(text);
+    expect(await readdir(folder)).toEqual(['a']);
+  });
+
   it('writes chunks in order, bytes and text, and leaves nothing else', async () => {
     const folder = await temporaryFolder();
     await writeFileAtomic(join(folder, 'a'), [

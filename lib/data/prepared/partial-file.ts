@@ -6,7 +6,7 @@
 import { type FileHandle, open, readFile, rename, rm, truncate } from 'node:fs/promises';
 import { basename, dirname } from 'node:path';
 import { OutputError } from '../../errors.js';
-import { ensureFolder, fileErrorReason, syncFolder } from '../../files.js';
+import { ensureFolder, fileErrorReason, syncFile, syncFolder } from '../../files.js';
 import type { Skipped } from '../folder.js';
 import { NPY_HEADER_BYTES, npyHeader } from '../npy.js';
 import type { Label, Rows } from '../rows.js';
@@ -108,9 +108,9 @@ export class PartialFile {
       skipped: this.skipped.slice(skipped),
     };
     await attempt(this.out, async () => {
-      await this.pixels.datasync();
+      await syncFile(this.pixels, 'datasync');
       await this.journal.appendFile(`${JSON.stringify(line)}\n`);
-      await this.journal.datasync();
+      await syncFile(this.journal, 'datasync');
     });
     this.committed = { rows: this.rows, skipped: this.skipped.length, at: performance.now() };
   }
@@ -120,7 +120,7 @@ export class PartialFile {
     await this.commit();
     return attempt(this.out, async () => {
       await writeAll(this.pixels, [npyHeader(shape)], 0);
-      await this.pixels.sync();
+      await syncFile(this.pixels);
       const { size, mtimeMs } = await this.pixels.stat();
       return { path: partialOf(this.out), bytes: size, modified: mtimeMs };
     });

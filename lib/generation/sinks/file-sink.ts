@@ -8,7 +8,14 @@ import { type FileHandle, open, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { OutputError } from '../../errors.js';
 import type { FileLock } from '../../file-lock.js';
-import { attempt, ensureFolder, removeTemporary, syncFolder, writeFileAtomic } from '../../files.js';
+import {
+  attempt,
+  ensureFolder,
+  removeTemporary,
+  syncFile,
+  syncFolder,
+  writeFileAtomic,
+} from '../../files.js';
 import type { IndexedImages, IndexRange } from '../stream.js';
 import { lockSink } from './lock.js';
 import { type Manifest, manifestOf, manifestText, readManifest, refuseOther } from './manifest.js';
@@ -106,7 +113,7 @@ export class FileSink implements Sink {
     const end = this.bytes;
     try {
       for await (const chunk of this.container.tail(this.set, this.file, end)) await this.append(chunk);
-      await attempt(this.path, () => this.file.sync());
+      await attempt(this.path, () => syncFile(this.file));
     } catch (error) {
       // What comes after the images is written anew; suspend() must not note it as a part of them.
       this.bytes = end;
@@ -153,7 +160,7 @@ export class FileSink implements Sink {
   /** Everything so far is safe. */
   private async commit(): Promise<void> {
     await this.lock.requireHeld();
-    await attempt(this.path, () => this.file.datasync());
+    await attempt(this.path, () => syncFile(this.file, 'datasync'));
     await writeFileAtomic(join(partialFolder(this.path), MANIFEST), [this.manifest()]);
     this.lastCommit = performance.now();
   }
