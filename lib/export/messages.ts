@@ -1,8 +1,8 @@
 /**
- * The messages of ONNX that an exported network needs, with the field numbers of onnx.proto, as a protobufjs
- * descriptor: https://github.com/onnx/onnx/blob/main/onnx/onnx.proto. Fields that are not used are left out.
+ * The messages of ONNX that an exported network needs, with the field numbers of onnx.proto:
+ * https://github.com/onnx/onnx/blob/main/onnx/onnx.proto. Fields that are not used are left out.
  */
-import protobuf from 'protobufjs/light.js';
+import { encodeMessage, type Message } from '../protobuf.js';
 
 /** TensorProto.DataType. */
 export const ElementType = { float32: 1, uint8: 2, int64: 7 } as const;
@@ -55,67 +55,55 @@ export interface Model {
   metadataProps: { key: string; value: string }[];
 }
 
-type Field = [id: number, type: string, repeated?: 'repeated'];
+const repeated = true;
 
-function message(fields: Record<string, Field>): protobuf.INamespace {
-  const entries = Object.entries(fields).map(([name, [id, type, repeated]]) => {
-    // onnx.proto is proto2, whose repeated numbers are not packed.
-    const rule = repeated && { rule: repeated, ...(type === 'int64' && { options: { packed: false } }) };
-    return [name, { id, type, ...rule }];
-  });
-  return { fields: Object.fromEntries(entries) } as protobuf.INamespace;
-}
-
-const root = protobuf.Root.fromJSON({
-  nested: {
-    Attribute: message({
-      name: [1, 'string'],
-      f: [2, 'float'],
-      i: [3, 'int64'],
-      s: [4, 'bytes'],
-      ints: [8, 'int64', 'repeated'],
-      type: [20, 'int32'],
-    }),
-    Dimension: message({ dimValue: [1, 'int64'], dimParam: [2, 'string'] }),
-    Shape: message({ dim: [1, 'Dimension', 'repeated'] }),
-    TensorType: message({ elemType: [1, 'int32'], shape: [2, 'Shape'] }),
-    Type: message({ tensorType: [1, 'TensorType'] }),
-    ValueInfo: message({ name: [1, 'string'], type: [2, 'Type'], docString: [3, 'string'] }),
-    Initializer: message({
-      dims: [1, 'int64', 'repeated'],
-      dataType: [2, 'int32'],
-      name: [8, 'string'],
-      rawData: [9, 'bytes'],
-    }),
-    Node: message({
-      input: [1, 'string', 'repeated'],
-      output: [2, 'string', 'repeated'],
-      name: [3, 'string'],
-      opType: [4, 'string'],
-      attribute: [5, 'Attribute', 'repeated'],
-    }),
-    Graph: message({
-      node: [1, 'Node', 'repeated'],
-      name: [2, 'string'],
-      initializer: [5, 'Initializer', 'repeated'],
-      input: [11, 'ValueInfo', 'repeated'],
-      output: [12, 'ValueInfo', 'repeated'],
-    }),
-    Opset: message({ domain: [1, 'string'], version: [2, 'int64'] }),
-    Property: message({ key: [1, 'string'], value: [2, 'string'] }),
-    Model: message({
-      irVersion: [1, 'int64'],
-      producerName: [2, 'string'],
-      producerVersion: [3, 'string'],
-      docString: [6, 'string'],
-      graph: [7, 'Graph'],
-      opsetImport: [8, 'Opset', 'repeated'],
-      metadataProps: [14, 'Property', 'repeated'],
-    }),
-  },
-});
-
-const modelType = root.lookupType('Model');
+const Attribute: Message = {
+  name: { id: 1, type: 'string' },
+  f: { id: 2, type: 'float' },
+  i: { id: 3, type: 'int64' },
+  s: { id: 4, type: 'bytes' },
+  ints: { id: 8, type: 'int64', repeated },
+  type: { id: 20, type: 'int32' },
+};
+const Dimension: Message = { dimValue: { id: 1, type: 'int64' }, dimParam: { id: 2, type: 'string' } };
+const Shape: Message = { dim: { id: 1, type: Dimension, repeated } };
+const TensorType: Message = { elemType: { id: 1, type: 'int32' }, shape: { id: 2, type: Shape } };
+const ValueInfo: Message = {
+  name: { id: 1, type: 'string' },
+  type: { id: 2, type: { tensorType: { id: 1, type: TensorType } } },
+  docString: { id: 3, type: 'string' },
+};
+const Initializer: Message = {
+  dims: { id: 1, type: 'int64', repeated },
+  dataType: { id: 2, type: 'int32' },
+  name: { id: 8, type: 'string' },
+  rawData: { id: 9, type: 'bytes' },
+};
+const Node: Message = {
+  input: { id: 1, type: 'string', repeated },
+  output: { id: 2, type: 'string', repeated },
+  name: { id: 3, type: 'string' },
+  opType: { id: 4, type: 'string' },
+  attribute: { id: 5, type: Attribute, repeated },
+};
+const Graph: Message = {
+  node: { id: 1, type: Node, repeated },
+  name: { id: 2, type: 'string' },
+  initializer: { id: 5, type: Initializer, repeated },
+  input: { id: 11, type: ValueInfo, repeated },
+  output: { id: 12, type: ValueInfo, repeated },
+};
+const Opset: Message = { domain: { id: 1, type: 'string' }, version: { id: 2, type: 'int64' } };
+const Property: Message = { key: { id: 1, type: 'string' }, value: { id: 2, type: 'string' } };
+const Model: Message = {
+  irVersion: { id: 1, type: 'int64' },
+  producerName: { id: 2, type: 'string' },
+  producerVersion: { id: 3, type: 'string' },
+  docString: { id: 6, type: 'string' },
+  graph: { id: 7, type: Graph },
+  opsetImport: { id: 8, type: Opset, repeated },
+  metadataProps: { id: 14, type: Property, repeated },
+};
 
 /** The bytes of an .onnx file. */
-export const encodeModel = (model: Model): Uint8Array => modelType.encode(model).finish();
+export const encodeModel = (model: Model): Uint8Array => encodeMessage(Model, model);

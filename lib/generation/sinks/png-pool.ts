@@ -3,7 +3,7 @@
  * in place: by promises a file takes five trips to libuv's threads, which cost more than encoding and writing do.
  */
 import { availableParallelism } from 'node:os';
-import { Piscina } from 'piscina';
+import { FixedQueue, Piscina, type PiscinaTask } from 'piscina';
 import { eachInParallel } from '../../data/parallel.js';
 import { OutputError } from '../../errors.js';
 import type { ImageBatch } from '../../native.js';
@@ -25,8 +25,25 @@ const WORKER = new URL(
 );
 
 type Slice = IndexedImages & { data: Uint8Array<ArrayBuffer> };
+type RunOptions = NonNullable<Parameters<Piscina['run']>[1]>;
 
 let pool: Piscina | undefined;
+
+/** Knows the newest task: where no thread starts for it, Piscina throws and leaves it here, with a promise that nobody has. */
+class Queue extends FixedQueue {
+  private newest: PiscinaTask | undefined;
+
+  override push(task: PiscinaTask): void {
+    this.newest = task;
+    super.push(task);
+  }
+
+  removeNewest(): void {
+    if (this.newest !== undefined) this.remove(this.newest);
+  }
+}
+
+let queue = new Queue();
 
 /** The images as PNG files, in order, by `threads` of the pool's at most. */
 export async function encodePngs(images: ImageBatch, threads?: number): Promise<Uint8Array[]> {
@@ -76,7 +93,7 @@ async function runAll<Result>(
   try {
     const results: Result[] = [];
     const done = eachInParallel(tasks.entries(), most, undefined, async ([i, [task, memory]]) => {
-      results[i] = await threads.run(task, { name, transferList: [memory] });
+      results[i] = await begin<Result>(threads, task, { name, transferList: [memory] });
     });
     await Promise.race([done, broken]);
     return results;
@@ -90,10 +107,25 @@ async function runAll<Result>(
   }
 }
 
+/** Throws OutputError, and the task is not done, where no thread starts. */
+function begin<Result>(threads: Piscina, task: unknown, options: RunOptions): Promise<Result> {
+  try {
+    return threads.run(task, options);
+  } catch (error) {
+    queue.removeNewest();
+    const reason = (error as Error).message;
+    throw new OutputError(`no thread starts that encodes PNG files: ${reason}`, {}, { cause: error });
+  }
+}
+
 function openPool(): Piscina {
   if (pool !== undefined) return pool;
+  queue = new Queue();
   pool = new Piscina({
     filename: WORKER.href,
+    // Of a module without the function that is named, a thread makes code from text, which a process may forbid.
+    name: 'encode',
+    taskQueue: queue,
     minThreads: 0,
     maxThreads: Math.min(defaultThreads() || availableParallelism(), MOST_THREADS),
     idleTimeout: IDLE,
