@@ -74,11 +74,26 @@ export interface StreamOptions extends Omit<GenerateOptions, 'count'>, BatchSize
 /** What tells which images are meant. */
 const SET_KEYS = ['count', 'seed', 'startIndex', 'truncation'] as const;
 
+/** Items in one call of the native half. */
+const MOST_ITEMS = 2 ** 31 - 1;
+
 /** Throws ERR_SAN_OPTIONS, with what to do, where no array holds `count` items of so many bytes. */
 function requireRoom(count: number, bytes: number, remedy: string): void {
-  if (count * bytes <= constants.MAX_LENGTH) return;
-  const message = `count = ${count}: so many do not fit in one array of at most ${constants.MAX_LENGTH} bytes; ${remedy}`;
+  // From Node 22 on an array may be larger than any memory.
+  const most = Math.min(MOST_ITEMS, Math.floor(constants.MAX_LENGTH / bytes));
+  if (count <= most) return;
+  const message = `count = ${count}: so many do not fit in one array of at most ${most}; ${remedy}`;
   throw new SanError('ERR_SAN_OPTIONS', message, { field: 'count', value: count });
+}
+
+/** Memory for `count` items of so many bytes. Throws ERR_SAN_OUT_OF_MEMORY. */
+function allocate(count: number, bytes: number, remedy: string): Uint8Array {
+  try {
+    return new Uint8Array(count * bytes);
+  } catch (cause) {
+    const message = `count = ${count}: there is no memory for so many in one array; ${remedy}`;
+    throw new SanError('ERR_SAN_OUT_OF_MEMORY', message, { field: 'count', value: count }, { cause });
+  }
 }
 
 /**
@@ -161,7 +176,7 @@ export class San {
   /**
    * Draws images startIndex … startIndex + count - 1 of a seed, with the moving average of the generator. Image i
    * of a seed and truncation is the same in any batch, stream or file. Result: 8-bit [count, S, S, C], all in
-   * memory. Throws ERR_SAN_OPTIONS, ERR_SAN_DISPOSED.
+   * memory. Throws ERR_SAN_OPTIONS, ERR_SAN_OUT_OF_MEMORY, ERR_SAN_DISPOSED.
    */
   async generate(options: GenerateOptions): Promise<ImageBatch> {
     this.requireAlive();
@@ -173,10 +188,11 @@ export class San {
     requireSignal(signal);
     signal?.throwIfAborted();
     const { imageSize, imageChannels } = this.config;
-    requireRoom(count, imageSize ** 2 * imageChannels, 'take them batch by batch from stream()');
+    const remedy = 'take them batch by batch from stream()';
+    requireRoom(count, imageSize ** 2 * imageChannels, remedy);
     if (signal === undefined) return this.network.generate({ count, seed, startIndex, truncation });
     const shape: ImageBatch['shape'] = [count, imageSize, imageSize, imageChannels];
-    const data = new Uint8Array(count * imageSize ** 2 * imageChannels);
+    const data = allocate(count, imageSize ** 2 * imageChannels, remedy);
     return this.use(async (inner) => {
       let offset = 0;
       // One native call cannot be ended halfway.

@@ -1,5 +1,6 @@
+import { constants } from 'node:buffer';
 import { join } from 'node:path';
-import { beforeEach, describe, expect, it, vi } from 'vitest';
+import { beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { saveCheckpoint } from '../../../lib/checkpoint/checkpoint.js';
 import { resolveConfig } from '../../../lib/config/resolve.js';
 import { modelOptions } from '../../../lib/config/schema.js';
@@ -67,6 +68,29 @@ describe('San', () => {
     await expect(san.generate({ count: 2 ** 40, seed: 1 })).rejects.toThrow(
       /^count = 1099511627776: so many do not fit in one array of .* stream\(\)$/,
     );
+  });
+
+  it('takes no more in one call than the native half counts, however large an array may be', async () => {
+    const { MAX_LENGTH } = constants;
+    const most = Math.min(2 ** 31 - 1, Math.floor(MAX_LENGTH / 256));
+    await expect((await load()).generate({ count: most + 1, seed: 1 })).rejects.toThrow(
+      `so many do not fit in one array of at most ${most}; take them batch by batch from stream()`,
+    );
+  });
+
+  it('tells in words that there is no memory for the images of a call with a signal', async () => {
+    const san = await load();
+    const construct = (target: typeof Uint8Array, [length, ...rest]: [number]) => {
+      if (length === 2 ** 30) throw new RangeError('Array buffer allocation failed');
+      return Reflect.construct(target, [length, ...rest]);
+    };
+    vi.stubGlobal('Uint8Array', new Proxy(Uint8Array, { construct }));
+    onTestFinished(() => void vi.unstubAllGlobals());
+    const { signal } = new AbortController();
+    await expect(san.generate({ count: 2 ** 22, seed: 1, signal })).rejects.toMatchObject({
+      code: 'ERR_SAN_OUT_OF_MEMORY',
+      message: expect.stringContaining('stream()'),
+    });
   });
 
   it.each<[ImageBatch, string]>([
