@@ -48,7 +48,7 @@ async function setUp(count = 5): Promise<TrainOptions & { folder: string }> {
 const filesOf = async (folder: string) =>
   (await readdir(folder, { recursive: true, withFileTypes: true }))
     .filter((entry) => entry.isFile())
-    .map(({ path, name }) => join(path, name))
+    .map(({ parentPath, name }) => join(parentPath, name))
     .sort();
 
 async function ticksOf({ folder: _, ...options }: TrainOptions & { folder?: string }, signal?: AbortSignal) {
