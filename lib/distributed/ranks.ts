@@ -101,7 +101,8 @@ function fromOpenMpi(variables: Variables): RankOptions | undefined {
 function whole(variables: Variables, name: string): number | undefined {
   const text = variables[name];
   if (text === undefined || text === '') return undefined;
-  if (/^\d{1,9}$/.test(text)) return Number(text);
+  // Numbers of jobs have ten digits in a federation of Slurm clusters.
+  if (/^\d{1,10}$/.test(text)) return Number(text);
   throw new ConfigError(`${name} = ${JSON.stringify(text)} in the environment: expected a whole number`, {
     field: name,
     value: text,

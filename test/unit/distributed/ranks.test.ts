@@ -49,6 +49,11 @@ test.each([
   });
 });
 
+test('srun: the job of a federation of clusters has a number of 32 bits', () => {
+  const variables = { SLURM_PROCID: '0', SLURM_STEP_NUM_TASKS: '2', SLURM_STEP_NODELIST: 'a[1-2]' };
+  expect(rankFromEnvironment({ ...variables, SLURM_JOB_ID: '4026531841' })?.port).toBe(15_000 + 6_841);
+});
+
 test('mpirun on one machine needs no address', () => {
   const variables = { OMPI_COMM_WORLD_RANK: '1', OMPI_COMM_WORLD_SIZE: '4' };
   const local = { ...variables, OMPI_COMM_WORLD_LOCAL_SIZE: '4', OMPI_COMM_WORLD_LOCAL_RANK: '1' };
