@@ -1,5 +1,5 @@
 /** A word about image sizes of few factors of two, whose derived latents are huge. */
-import { type Architecture, type ArchitectureInput, deriveArchitecture } from './architecture.js';
+import { type Architecture, deriveArchitecture } from './architecture.js';
 import type { ResolvedConfig } from './resolve.js';
 
 /** Numbers in a derived latent that need no word: four times what is aimed at. */
@@ -16,14 +16,15 @@ export function latentNote({ config, origins }: ResolvedConfig): string | undefi
   if (!open || numbersOf(config) <= MANY) return undefined;
   const { imageSize, latentChannels: channels, latentSize: size } = config;
   const shape = `${channels}×${size}×${size} = ${numbersOf(config).toLocaleString('en-US')} numbers`;
-  const near = nearestGood(config).join(' and ');
+  const near = nearestGood(imageSize).join(' and ');
   return `imageSize = ${imageSize} has few factors of two: each latent has ${shape}, not about 64, and steps take longer; nearest with a small latent: ${near}`;
 }
 
 /** The next sizes below and above whose latents are small. */
-function nearestGood({ imageSize, baseWidth, maxWidth }: ArchitectureInput): number[] {
+function nearestGood(imageSize: number): number[] {
+  // Widths have no part in it, and the run's need not be derived.
   const good = (size: number) =>
-    numbersOf(deriveArchitecture({ imageSize: size, baseWidth, maxWidth })) <= MANY;
+    numbersOf(deriveArchitecture({ imageSize: size, baseWidth: 1, maxWidth: 1 })) <= MANY;
   const sizes = Array.from({ length: LARGEST / STEP }, (_, i) => (i + 1) * STEP).filter(good);
   const [below, above] = [sizes.filter((size) => size < imageSize), sizes.filter((size) => size > imageSize)];
   return [...below.slice(-1), ...above.slice(0, 1)];

@@ -26,6 +26,11 @@ describe('a derived latent', () => {
     expect(noteOf(values)).toBeUndefined();
   });
 
+  it('is told whatever the widths were not derived from', () => {
+    const widths = [64, 64, 64, 64, 32, 16, 16];
+    expect(noteOf({ imageSize: 100, widths, baseWidth: 200 })).toMatch(/: 96 and 112$/);
+  });
+
   it('is told beside the settings, on stderr', async () => {
     const print = ['train', 'none', '--print-config', '--image-size', '50', '--json'];
     const { status, out, err } = await cli(...print);
