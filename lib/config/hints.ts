@@ -3,8 +3,14 @@ import { fieldOf } from './fields.js';
 import { suggestion } from './nearest.js';
 import { MEASURED, TARGET } from './schema.js';
 
-/** `; did you mean X?` for a text of a few; for a list which item is wrong, and that; or nothing. */
+/** `; did you mean X?` for a text of a few; for a list which item is wrong, and that; how a list is written; or nothing. */
 export function hint(key: string, value: unknown): string {
+  const kind = fieldOf(key)?.kind;
+  // Flags are split at commas, so this is of a file or a program.
+  if (typeof value === 'string' && (kind === 'texts' || kind === 'numbers')) {
+    const items = value.split(',').map((item) => item.trim());
+    return `; as a list it is [${items.map((item) => (kind === 'texts' ? JSON.stringify(item) : item)).join(', ')}]`;
+  }
   const wrong = key === 'targets' ? unknownTarget(value) : unknownOption(key, value);
   if (wrong === undefined) return '';
   const { item, name, options } = wrong;

@@ -81,6 +81,9 @@ describe('settings at odds with each other', () => {
 
 describe('a wrong name', () => {
   it.each<[Record<string, unknown>, string]>([
+    [{ targets: 'lgi<0.02, swd<30' }, 'as a list it is ["lgi<0.02", "swd<30"]'],
+    [{ lgiScales: '0.1,0,1' }, 'as a list it is [0.1, 0, 1]'],
+    [{ metrics: 'swd,kid' }, 'as a list it is ["swd", "kid"]'],
     [{ estimator: 'slice' }, 'did you mean sliced?'],
     [{ metrics: ['swd', 'reconstructoin'] }, 'did you mean reconstruction?'],
     [{ plateau: 'latent_mean' }, 'did you mean latentMean?'],
