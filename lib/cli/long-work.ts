@@ -1,13 +1,11 @@
 /** Work of a command that may take a while: progress on the terminal, an orderly end on a signal. */
-import { constants } from 'node:os';
 import type { MeasureControl } from '../metrics/blocks.js';
 import { duration } from '../setup/progress.js';
 import { ExitStatus } from './exit-status.js';
 import { rate } from './format.js';
-import { leaveOn } from './leave.js';
+import { onFirstSignal, statusOf } from './leave.js';
 import { statusLine } from './status-line.js';
 
-const SIGNALS = ['SIGINT', 'SIGTERM'] as const;
 /** Seconds after which a rate says something. */
 const SETTLED = 0.5;
 
@@ -66,18 +64,10 @@ export class Pace {
 
 function stopOnSignal() {
   const controller = new AbortController();
-  const stop = {
-    signal: controller.signal,
-    status: 0,
-    release: () => {
-      for (const name of SIGNALS) process.off(name, onSignal);
-    },
-  };
-  function onSignal(name: NodeJS.Signals): void {
-    leaveOn([name]);
-    stop.status = 128 + constants.signals[name];
+  const stop = { signal: controller.signal, status: 0, release: () => {} };
+  stop.release = onFirstSignal((name) => {
+    stop.status = statusOf(name);
     controller.abort();
-  }
-  for (const name of SIGNALS) process.once(name, onSignal);
+  });
   return stop;
 }

@@ -1,4 +1,3 @@
-import { constants } from 'node:os';
 import type { ArgumentsCamelCase, CommandModule } from 'yargs';
 import { fields } from '../config/fields.js';
 import { PRESET_NAMES, type PresetName } from '../config/presets.js';
@@ -12,7 +11,7 @@ import { train } from '../training/train.js';
 import { askToResume } from './ask.js';
 import { ExitStatus } from './exit-status.js';
 import { configFlags, configFromFlags } from './flags.js';
-import { leaveOn } from './leave.js';
+import { onFirstSignal, statusOf } from './leave.js';
 import { type PlanArguments, planFlags, showPlan, wantsPlan } from './plan.js';
 import { profileText } from './profile-text.js';
 import { createReporter, type Reporter } from './progress.js';
@@ -25,10 +24,6 @@ interface TrainArguments extends PlanArguments {
   'join-timeout': string | undefined;
   'rank-timeout': string | undefined;
 }
-
-const SIGNALS = ['SIGINT', 'SIGTERM'] as const;
-/** Signals within so many milliseconds of the first are the same wish. */
-const SAME_SIGNAL = 300;
 
 export const trainCommand: CommandModule<object, TrainArguments> = {
   command: 'train <data>',
@@ -208,9 +203,11 @@ function ranksToLaunch({ ranks, gpus }: TrainArguments): LaunchFlag | undefined 
 async function launch({ gpus }: TrainArguments, { flag, count }: LaunchFlag): Promise<void> {
   if (gpus !== undefined) requireDevice(`cuda:${count - 1}`, loadAddon().info().cuda);
   const args = process.argv.slice(2);
-  const at = args.findIndex((word) => word === flag || word.startsWith(`${flag}=`));
-  args.splice(at, args[at] === flag ? 2 : 1);
-  const status = await launchRanks(count, args);
+  // Given more than once the last one counts, and a rank is to see none.
+  const others = args.filter(
+    (word, i) => word !== flag && args[i - 1] !== flag && !word.startsWith(`${flag}=`),
+  );
+  const status = await launchRanks(count, others);
   if (status !== 0) throw new ExitStatus(status);
 }
 
@@ -243,35 +240,26 @@ function stopOnSignal(reporter: Reporter, isRank: boolean) {
   const controller = new AbortController();
   const stop = { signal: controller.signal, status: 0, release };
   function end(name: NodeJS.Signals): void {
-    stop.status ||= 128 + constants.signals[name];
+    stop.status ||= statusOf(name);
     controller.abort();
   }
-  let asked = false;
-  function onSignal(name: NodeJS.Signals): void {
-    if (asked) return;
-    asked = true;
-    // Not before: npm passes on a Ctrl-C that the terminal has sent us as well.
-    setTimeout(() => {
-      for (const other of SIGNALS) process.off(other, onSignal);
-      leaveOn(SIGNALS);
-    }, SAME_SIGNAL).unref();
+  const releaseSignals = onFirstSignal((name) => {
     reporter.note(`${name}: saving a checkpoint after this step; once more leaves at once`);
     end(name);
-  }
+  });
   /** Of a full output bin/ tells in the end. */
   const onFault = ({ code }: NodeJS.ErrnoException) =>
     code === 'EPIPE' ? end('SIGPIPE') : controller.abort();
   const streams = [process.stdout, process.stderr];
   const onOrphaned = () => end('SIGTERM');
   function release(): void {
-    for (const name of SIGNALS) process.off(name, onSignal);
+    releaseSignals();
     process.off('disconnect', onOrphaned);
     // The fault of the last write is told only after it.
     setImmediate(() => {
       for (const stream of streams) stream.off('error', onFault);
     });
   }
-  for (const name of SIGNALS) process.on(name, onSignal);
   for (const stream of streams) stream.on('error', onFault);
   if (isRank) {
     // False, not undefined: there was a launcher.

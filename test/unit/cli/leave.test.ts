@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, describe, expect, it } from 'vitest';
 import { leaveOn, setExit } from '../../../lib/cli/leave.js';
 import { longWork } from '../../../lib/cli/long-work.js';
@@ -9,6 +10,7 @@ afterEach(() => {
   setPid(pid);
   setExit(undefined);
   process.removeAllListeners('SIGINT');
+  process.removeAllListeners('SIGTERM');
 });
 
 describe('a second signal', () => {
@@ -18,7 +20,10 @@ describe('a second signal', () => {
     setPid(1);
     const work = longWork(true, async ({ signal }) => {
       process.emit('SIGINT', 'SIGINT');
+      process.emit('SIGINT', 'SIGINT');
       expect(statuses).toEqual([]);
+      // Later than what npm passes on.
+      await delay(500);
       process.emit('SIGINT', 'SIGINT');
       signal.throwIfAborted();
     });

@@ -36,4 +36,19 @@ describe('longWork', () => {
     await expect(work).rejects.toEqual(new ExitStatus(130));
     expect(process.listenerCount('SIGINT')).toBe(before);
   });
+
+  it('takes two signals at once for one wish, and leaves any later one to the kernel', async () => {
+    const listeners = () => process.listenerCount('SIGINT') + process.listenerCount('SIGTERM');
+    const before = listeners();
+    const work = longWork(true, async ({ signal }) => {
+      process.emit('SIGINT', 'SIGINT');
+      // As npm passes a Ctrl-C on.
+      expect(listeners()).toBe(before + 2);
+      process.emit('SIGINT', 'SIGINT');
+      process.emit('SIGTERM', 'SIGTERM');
+      await expect.poll(listeners, { timeout: 10_000 }).toBe(before);
+      signal.throwIfAborted();
+    });
+    await expect(work).rejects.toEqual(new ExitStatus(130));
+  });
 });

@@ -12,6 +12,7 @@ beforeEach(() => {
 });
 afterEach(() => {
   vi.unstubAllEnvs();
+  vi.restoreAllMocks();
 });
 
 const PLAN = ['train', 'none', '--print-config', '--json'];
@@ -55,4 +56,23 @@ describe('a plan of several ranks', () => {
 it('without a plan the ranks are started', async () => {
   expect(await cli('train', 'none', '--out', 'run', '--ranks', '3')).toMatchObject({ status: 0 });
   expect(launchRanks).toHaveBeenCalledWith(3, expect.anything());
+});
+
+it('ranks do not see the flag that starts them, however often it was given', async () => {
+  const words = [
+    'train',
+    'none',
+    '--ranks',
+    '2',
+    '--out',
+    'run',
+    '--ranks=4',
+    '--steps',
+    '5',
+    '--ranks',
+    '3',
+  ];
+  vi.spyOn(process, 'argv', 'get').mockReturnValue(['node', 'bin', ...words]);
+  expect(await cli(...words)).toMatchObject({ status: 0 });
+  expect(launchRanks).toHaveBeenCalledWith(3, ['train', 'none', '--out', 'run', '--steps', '5']);
 });
