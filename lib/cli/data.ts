@@ -1,8 +1,5 @@
-import { dirname } from 'node:path';
 import type { ArgumentsCamelCase, CommandModule } from 'yargs';
 import { type DataReport, inspectData, type Tally } from '../data/inspect.js';
-import { UsageError } from '../errors.js';
-import { ensureFolder, writeFileAtomic } from '../files.js';
 import { encodeGrid } from '../generation/grid.js';
 import type { ImageBatch } from '../native.js';
 import { refuseOverInput } from '../output-place.js';
@@ -11,6 +8,7 @@ import { configFromFlags } from './flags.js';
 import { bytes } from './format.js';
 import { formatFlags } from './format-flags.js';
 import { longWork } from './long-work.js';
+import { requirePng, writePicture } from './picture.js';
 
 interface DataArguments {
   source: string;
@@ -76,16 +74,10 @@ async function run(argv: ArgumentsCamelCase<DataArguments>): Promise<void> {
   );
 }
 
-function requirePng(flag: string, path: string | undefined): void {
-  if (path === undefined || /\.png$/i.test(path)) return;
-  throw new UsageError(`--${flag} ${path}: the picture is a PNG file; give it a name that ends in .png`);
-}
-
 /** The path of the picture, if one was made. */
 async function draw(path: string | undefined, images: ImageBatch | undefined): Promise<string[]> {
   if (path === undefined || images === undefined) return [];
-  await ensureFolder(dirname(path));
-  await writeFileAtomic(path, [await encodeGrid(images)]);
+  await writePicture(path, await encodeGrid(images));
   return [path];
 }
 

@@ -1,12 +1,12 @@
 /** Flags of `train` that tell what would happen, and let nothing happen. */
 import type { PresetName } from '../config/presets.js';
 import { UsageError } from '../errors.js';
-import { writeFileAtomic } from '../files.js';
 import { refuseOverInput } from '../output-place.js';
 import { previewAugmentation } from '../training/preview-augmentation.js';
 import { RunFolder } from '../training/run-folder.js';
 import { printDryRun } from './dry-run.js';
 import { configFromFlags } from './flags.js';
+import { requirePng, writePicture } from './picture.js';
 import { printConfig } from './print-config.js';
 import { createReporter } from './progress.js';
 
@@ -82,12 +82,11 @@ async function drawPreview(
   options: Parameters<typeof previewAugmentation>[0],
   { json, quiet, 'preview-augment': path = '' }: PlanArguments,
 ): Promise<void> {
+  requirePng('preview-augment', path);
   await refuseOverInput(path, options.data, 'preview-augment');
   const reporter = createReporter({ json: false, quiet: json || quiet });
   try {
-    await writeFileAtomic(path, [
-      await previewAugmentation(options, { onLoad: (tick) => reporter.tick(tick) }),
-    ]);
+    await writePicture(path, await previewAugmentation(options, { onLoad: (tick) => reporter.tick(tick) }));
   } finally {
     reporter.close();
   }

@@ -42,6 +42,10 @@ describe('a wrong command line', () => {
       '--print-config and --dry-run: each leaves afterwards; choose one',
     ],
     [
+      'train photos --preview-augment seen.jpg',
+      '--preview-augment seen.jpg: the picture is a PNG file; give it a name that ends in .png',
+    ],
+    [
       '--lamda 3',
       'a command is missing: train, generate, evaluate, reverse, reconstruct, interpolate, score, neighbors, export, inspect, data, prepare, cache, setup, schema',
     ],
