@@ -1,5 +1,5 @@
-import { duration } from '../setup/progress.js';
 import { type DryRun, type DryRunOptions, dryRun } from '../training/dry-run.js';
+import { longDuration } from './format.js';
 import { createReporter } from './progress.js';
 import { warn } from './warn.js';
 
@@ -53,7 +53,7 @@ function lines(plan: DryRun): string[] {
       'speed',
       `${plan.imagesPerSecond.toPrecision(3)} images/s, ${plan.secondsPerStep.toPrecision(3)} s a step`,
     ),
-    line('time', `${longDuration(plan.seconds)}, until ${localTime(plan.end)} if it began now`),
+    line('time', `${wholeDuration(plan.seconds)}, until ${localTime(plan.end)} if it began now`),
   ];
 }
 
@@ -80,9 +80,8 @@ function scaled(value: number): string {
   return `${rest.toFixed(digits)} ${prefixes[index]}`;
 }
 
-function longDuration(seconds: number): string {
-  if (seconds < HOUR) return duration(seconds);
-  if (seconds < 2 * DAY) return `${Math.floor(seconds / HOUR)} h ${Math.floor((seconds % HOUR) / 60)} min`;
+function wholeDuration(seconds: number): string {
+  if (seconds < 2 * DAY) return longDuration(seconds);
   return `${Math.floor(seconds / DAY)} days ${Math.floor((seconds % DAY) / HOUR)} h`;
 }
 

@@ -34,7 +34,8 @@ export function significant(value: number): string {
 
 /** "3 min 10 s", "2 h 05 min". */
 export function longDuration(seconds: number): string {
-  if (seconds < HOUR) return duration(seconds);
+  // From 3599.5 on it would be shown as 60 min 00 s.
+  if (seconds < HOUR - 0.5) return duration(seconds);
   const minutes = Math.round(seconds / 60);
   return `${Math.floor(minutes / 60)} h ${String(minutes % 60).padStart(2, '0')} min`;
 }

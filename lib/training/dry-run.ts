@@ -1,5 +1,6 @@
 /** What a run would take, from its settings, its data and some real steps. */
-import { readdir } from 'node:fs/promises';
+import type { LoadedCheckpoint } from '../checkpoint/checkpoint.js';
+import { readConfigFile } from '../config/file.js';
 import { latentNote } from '../config/latent-note.js';
 import { configLayers } from '../config/layers.js';
 import type { PresetName } from '../config/presets.js';
@@ -25,7 +26,9 @@ import {
 } from './cost.js';
 import { namingSettings } from './out-of-memory.js';
 import { readUsableImages } from './prepare.js';
-import { RunFolder, stepOfCheckpoint } from './run-folder.js';
+import { findRun, requireSameData } from './resume.js';
+import { RunFolder } from './run-folder.js';
+import { lastStepOf } from './stopping.js';
 import type { LoadTick, NoteTick } from './ticks.js';
 import { trainerOptions } from './trainer-options.js';
 
@@ -73,7 +76,7 @@ export interface DryRun {
   /** Steps to take, those of `from` left out, and the epochs that they are. */
   steps: number;
   epochs: number;
-  /** Steps done before, by the newest checkpoint, in a run that is continued. */
+  /** Steps done before, by the newest whole checkpoint, in a run that is continued. */
   from: number;
   /** Measured over three steps after a first one, or on a GPU after those that it takes to capture both kinds of steps. */
   secondsPerStep: number;
@@ -100,15 +103,16 @@ export async function dryRun(options: DryRunOptions, control: DryRunControl = {}
   const { data, out, resume = false, preset, config: file, ...keys } = options;
   requirePath('data', data);
   const run = resume && out !== undefined ? await RunFolder.find(out) : undefined;
-  const resolved = resolveWithOrigins(
-    await configLayers({ frozen: run?.config, preset, config: file, keys }),
-  );
+  const layers = await configLayers({ preset, config: file, keys });
+  const addon = loadAddon();
+  const begun = run && (await progressOf(run, layers, addon));
+  const resolved = resolveWithOrigins(run ? [await readConfigFile(run.config), ...layers] : layers);
   const { config } = resolved;
   const note = latentNote(resolved);
   if (note !== undefined) control.onNote?.({ type: 'note', level: 'warning', message: note });
-  const addon = loadAddon();
   const device = requireDevices(config, addon.info().cuda);
   const dataset = await loadUsable(data, config, control);
+  if (begun) requireSameData(data, dataset.hash, begun);
   const [images] = dataset.shape;
   const parts = parametersByPart(addon.parameters(modelOptions(config)));
   const total = sumOfParts(parts);
@@ -118,10 +122,10 @@ export async function dryRun(options: DryRunOptions, control: DryRunControl = {}
       throw namingSettings(error, config, 'in the steps of the dry run');
     },
   );
-  const from = run === undefined ? 0 : await stepsDone(run);
-  const steps = Math.max(0, stepsOf(config) - from);
-  const limit = config.maxMinutes === undefined ? Number.POSITIVE_INFINITY : config.maxMinutes * 60;
-  const seconds = Math.min(limit, steps * secondsPerStep);
+  const { step: from = 0, seconds: trained = 0 } = begun ?? {};
+  const steps = Math.max(0, lastStepOf(config) - from);
+  const limit = (config.maxMinutes ?? Number.POSITIVE_INFINITY) * 60;
+  const seconds = Math.min(Math.max(0, limit - trained), steps * secondsPerStep);
   const stepsPerEpoch = Math.floor(images / config.batchSize);
   return {
     parameters: { parts, total },
@@ -143,6 +147,16 @@ export async function dryRun(options: DryRunOptions, control: DryRunControl = {}
     seconds,
     end: new Date(Date.now() + seconds * 1000).toISOString(),
   };
+}
+
+type Begun = Pick<LoadedCheckpoint, 'step' | 'seconds' | 'path' | 'dataHash'>;
+
+/** How far a run is that is to be continued, without its tensors; undefined before its first checkpoint. */
+async function progressOf(...run: Parameters<typeof findRun>): Promise<Begun | undefined> {
+  const { checkpoint } = await findRun(...run);
+  if (checkpoint === undefined) return undefined;
+  const { step, seconds, path, dataHash } = checkpoint;
+  return { step, seconds, path, dataHash };
 }
 
 /** The images of `data`, with ticks told to the control. */
@@ -200,14 +214,4 @@ function measuredFlops(
     (position) => position === 0,
   ).length;
   return MEASURED_STEPS * (forward + backward) + penalties * penalty;
-}
-
-/** Steps of the whole run, unless a loss or the time ends it before. */
-function stepsOf({ steps, maxImages, batchSize }: Config): number {
-  return maxImages === undefined ? steps : Math.min(steps, Math.ceil(maxImages / batchSize));
-}
-
-async function stepsDone(run: RunFolder): Promise<number> {
-  const names = await readdir(run.checkpoints).catch(() => []);
-  return Math.max(0, ...names.map((name) => stepOfCheckpoint(name) ?? 0));
 }

@@ -69,7 +69,11 @@ function refuseChanges(
 }
 
 /** Throws DataError when a run was begun on other images. */
-export function requireSameData(data: string, hash: string, { path, dataHash }: LoadedCheckpoint): void {
+export function requireSameData(
+  data: string,
+  hash: string,
+  { path, dataHash }: Pick<LoadedCheckpoint, 'path' | 'dataHash'>,
+): void {
   if (hash === dataHash) return;
   throw new DataError(
     'ERR_SAN_DATA_CHANGED',

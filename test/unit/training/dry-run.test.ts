@@ -1,7 +1,8 @@
-import { mkdir, readdir, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import sharp from 'sharp';
 import { beforeEach, describe, expect, it, vi } from 'vitest';
+import { loadCheckpoint } from '../../../lib/checkpoint/checkpoint.js';
 import { main } from '../../../lib/cli/main.js';
 import { NativeError } from '../../../lib/errors.js';
 import { type DryRunOptions, dryRun } from '../../../lib/training/dry-run.js';
@@ -79,13 +80,28 @@ describe('dryRun', () => {
     expect(await dryRun({ ...options, maxMinutes: 0.25 })).toMatchObject({ steps: 100, seconds: 15 });
   });
 
-  it('tells what is left of a run', async () => {
-    const out = join(folder, 'run');
-    await mkdir(join(out, 'checkpoints'), { recursive: true });
-    await writeFile(join(out, 'checkpoints', 'step-000030.safetensors'), '');
-    await writeFile(join(out, 'config.json'), '{"steps": 90}');
-    const { steps: _, ...others } = options;
-    expect(await dryRun({ ...others, out, resume: true })).toMatchObject({ from: 30, steps: 60 });
+  it('tells what is left of a run: behind its newest whole checkpoint, and of its minutes', async () => {
+    const run = { ...options, out: join(folder, 'run'), steps: 30 };
+    for await (const _ of train(run));
+    await writeFile(join(run.out, 'checkpoints', 'step-000050.safetensors'), 'damaged');
+    const { data, out } = run;
+    const resumed = { data, out, resume: true, steps: 90 };
+    expect(await dryRun(resumed)).toMatchObject({ batchSize: 2, from: 30, steps: 60, seconds: 30 });
+    const { seconds } = await loadCheckpoint(out, fake.addon);
+    const maxMinutes = (seconds + 20) / 60;
+    expect((await dryRun({ ...resumed, maxMinutes })).seconds).toBeCloseTo(20);
+    expect((await dryRun({ ...resumed, maxMinutes: seconds / 120 })).seconds).toBe(0);
+  });
+
+  it('refuses what the run that is continued would refuse', async () => {
+    const run = { ...options, out: join(folder, 'run'), steps: 3 };
+    for await (const _ of train(run));
+    const resumed = { ...run, resume: true };
+    await expect(dryRun({ ...resumed, batchSize: 4 })).rejects.toThrow(
+      `batchSize = 4: the run in ${run.out} has batchSize = 2, which cannot change`,
+    );
+    await rm(join(folder, 'data', 'a.png'));
+    await expect(dryRun(resumed)).rejects.toMatchObject({ code: 'ERR_SAN_DATA_CHANGED' });
   });
 
   it('on a GPU measures what is replayed, after the captures of both kinds of steps', async () => {
