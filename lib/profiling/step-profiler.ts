@@ -29,6 +29,7 @@ export class StepProfiler {
   private readonly options: StepProfilerOptions;
   private readonly warmUp: number;
   private taken = 0;
+  private isRecording = false;
   private readonly pending: NoteTick[] = [];
 
   constructor(options: StepProfilerOptions) {
@@ -72,18 +73,20 @@ export class StepProfiler {
 
   private async runPiece(run: Run, steps: number, schedule: StepSchedule | undefined): Promise<StepReport> {
     const { addon } = this.options;
-    const begins = this.taken === this.warmUp;
-    const recorded = this.taken >= this.warmUp && !this.isDone;
-    if (begins) await addon.startProfile();
+    if (this.taken === this.warmUp) {
+      await addon.startProfile();
+      this.isRecording = true;
+    }
     const report = await run(schedule ? { steps, schedule } : { steps });
     this.taken += report.losses.length;
-    if (recorded && this.isDone) await this.write(report.step);
+    if (this.isRecording && this.isDone) await this.write(report.step);
     return report;
   }
 
   private async write(lastStep: number): Promise<void> {
     const { addon, path, flops, threads, device, precision, onProfile } = this.options;
     const what = `steps ${lastStep - PROFILED + 1} to ${lastStep}`;
+    this.isRecording = false;
     const recorded = await addon.stopProfile();
     try {
       const work = { flops: PROFILED * flops, threads, device, precision };
@@ -97,10 +100,17 @@ export class StepProfiler {
     }
   }
 
-  /** To be called when the run ends: one shorter than the warm-up and what is recorded has no profile. */
+  /** To be called whatever ends the run: what is recorded now is given up. Idempotent. */
+  async stop(): Promise<void> {
+    if (!this.isRecording) return;
+    this.isRecording = false;
+    await this.options.addon.stopProfile();
+  }
+
+  /** To be called when the run ends in order: one shorter than the warm-up and what is recorded has no profile. */
   async end(): Promise<NoteTick[]> {
     if (this.isDone) return this.notes();
-    if (this.taken > this.warmUp) await this.options.addon.stopProfile();
+    await this.stop();
     const message = `no profile: that takes ${this.warmUp + PROFILED} steps, and ${this.taken} were taken`;
     return [...this.notes(), { type: 'note', level: 'warning', message }];
   }

@@ -206,9 +206,13 @@ async function* profiled(run: LoopOptions, control: TrainControl): ReturnType<ty
     onProfile,
   });
   profiler.watch(trainer);
-  for await (const tick of ticks) {
-    yield* tick.type === 'end' ? await profiler.end() : profiler.notes();
-    yield tick;
+  try {
+    for await (const tick of ticks) {
+      yield* tick.type === 'end' ? await profiler.end() : profiler.notes();
+      yield tick;
+    }
+  } finally {
+    await profiler.stop();
   }
 }
 

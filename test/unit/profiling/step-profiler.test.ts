@@ -122,3 +122,12 @@ test('a file that cannot be written does not end training', async () => {
     { type: 'note', level: 'warning', message: expect.stringMatching(/^no profile: .*missing/) },
   ]);
 });
+
+test('a run that is interrupted before the first step to record leaves nothing recording', async () => {
+  const { trainer, profiler, calls } = setUp(join(folder, 'trace.json'), 3);
+  await trainer.run({ steps: 20 });
+  expect(calls).toEqual([3, 'start', 0]);
+  await profiler.end();
+  await profiler.stop();
+  expect(calls).toEqual([3, 'start', 0, 'stop']);
+});
