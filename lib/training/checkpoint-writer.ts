@@ -51,12 +51,19 @@ export class CheckpointWriter {
   /** Copies the state of now and begins to write it, after any file that is still being written. */
   async begin(step: number, progress: Progress): Promise<void> {
     await this.writing;
-    if (this.options.folder.checkpoint(step) === this.latest) return;
-    const { tensors, skipped } = await this.options.trainer.state();
-    const { config, dataHash } = this.options;
+    const { config, dataHash, folder, trainer } = this.options;
+    if (folder.checkpoint(step) === this.latest) {
+      // It may have been measured since, and be the best one now.
+      if (config.keepBest !== undefined) this.inBackground(this.removeOld(step));
+      return;
+    }
+    const { tensors, skipped } = await trainer.state();
     const images = step * config.batchSize;
-    const checkpoint = { config, step, images, ...progress, dataHash, skipped, tensors };
-    this.writing = this.save(checkpoint).catch((error: unknown) => {
+    this.inBackground(this.save({ config, step, images, ...progress, dataHash, skipped, tensors }));
+  }
+
+  private inBackground(work: Promise<void>): void {
+    this.writing = work.catch((error: unknown) => {
       this.failures.push(error);
     });
   }
@@ -94,6 +101,9 @@ export class CheckpointWriter {
     this.latest = path;
     this.written.push({ step, path });
     await this.removeOld(step);
+    const replaced = this.damaged.filter((path) => basename(path) !== basename(folder.checkpoint(step)));
+    this.damaged = [];
+    await removeAll(replaced);
   }
 
   /** Leaves alone what is newer than `step`, which is damaged or of another course of the run. */
@@ -108,10 +118,7 @@ export class CheckpointWriter {
     const old = stepsToRemove(steps, config)
       .filter((other) => other !== best)
       .map((other) => folder.checkpoint(other));
-    const replaced = this.damaged.filter((path) => basename(path) !== basename(folder.checkpoint(step)));
-    this.damaged = [];
-    // One that cannot be removed takes up room and does no other harm.
-    for (const path of [...old, ...replaced]) await rm(path, { force: true }).catch(() => {});
+    await removeAll(old);
   }
 
   /** Writes down which checkpoint is the best by `keepBest`; gives its step. */
@@ -129,6 +136,11 @@ export class CheckpointWriter {
     await writeFileAtomic(folder.best, [`${JSON.stringify(note, null, 2)}\n`]);
     return best.step;
   }
+}
+
+/** One that cannot be removed takes up room and does no other harm. */
+async function removeAll(paths: readonly string[]): Promise<void> {
+  for (const path of paths) await rm(path, { force: true }).catch(() => {});
 }
 
 /** Which of some checkpoints, by their steps, are kept neither as one of the last nor as one of every so many steps. */

@@ -32,6 +32,6 @@ export async function* logged(
 
 function eventsOf(tick: Tick): LogEvent[] {
   if (tick.type === 'note') return [{ level: tick.level, message: tick.message }];
-  if (tick.type !== 'begin' && tick.type !== 'steps') return [];
+  if (tick.type === 'load') return [];
   return tick.wrote.map((path) => ({ level: 'debug', message: `wrote ${path}` }));
 }

@@ -151,6 +151,7 @@ const abortedEnd = ({ steps }: Config, from?: LoadedCheckpoint): EndTick => ({
   images: from?.images ?? 0,
   seconds: from?.seconds ?? 0,
   ...(from !== undefined && { checkpoint: from.path }),
+  wrote: [],
 });
 
 interface SetUpOptions extends Pick<Plan, 'team' | 'requireLock'> {
@@ -168,7 +169,7 @@ interface SetUpOptions extends Pick<Plan, 'team' | 'requireLock'> {
 
 /** Writes the run's first files and sets up the trainer, which maps the images and holds the only copy of the state. */
 async function* setUp(options: SetUpOptions): Preparation {
-  const { addon, config, folder, signal, checkpoint, weights, wrote = [], team, requireLock } = options;
+  const { addon, config, folder, signal, checkpoint, weights, wrote = [], requireLock } = options;
   const { dataset } = options;
   const { skipped, hash: dataHash, source } = dataset;
   const [imageCount] = dataset.shape;
@@ -195,16 +196,37 @@ async function* setUp(options: SetUpOptions): Preparation {
     wrote: [...wrote, real],
   };
   if (weights) yield* initNotes(weights, folder);
+  const images = await spreadRows(dataset, RECONSTRUCTED);
   const evaluator = await createEvaluator(options);
   if (signal?.aborted) {
     await evaluator?.dispose();
     yield abortedEnd(config, checkpoint);
     return undefined;
   }
-  await team?.compareData(source.path, dataHash);
+  const trainer = await createTrainer(options).catch(async (error: unknown) => {
+    await evaluator?.dispose();
+    throw error;
+  });
+  return {
+    trainer,
+    addon,
+    evaluator,
+    config,
+    folder,
+    requireLock,
+    dataHash,
+    images,
+    initialState: () => initialState({ folder, config, addon }),
+    from: checkpoint && startingPoint(checkpoint),
+  };
+}
+
+/** Once all ranks have the same images. Its native memory is the caller's to free. */
+async function createTrainer({ addon, config, dataset, checkpoint, weights, team }: SetUpOptions) {
+  await team?.compareData(dataset.source.path, dataset.hash);
   const faults = faultsOf(process.env);
   const state = checkpoint ? stateOf(checkpoint) : weights && (await stateFrom(weights, { config, addon }));
-  const trainer = await addon
+  return addon
     .createTrainer({
       ...trainerOptions(config, addon, team?.localRank),
       dataset: { path: dataset.path },
@@ -215,18 +237,6 @@ async function* setUp(options: SetUpOptions): Preparation {
     .catch((error: unknown) => {
       throw namingSettings(error, config, 'before the first step');
     });
-  return {
-    trainer,
-    addon,
-    evaluator,
-    config,
-    folder,
-    requireLock,
-    dataHash,
-    images: await spreadRows(dataset, RECONSTRUCTED),
-    initialState: () => initialState({ folder, config, addon }),
-    from: checkpoint && startingPoint(checkpoint),
-  };
 }
 
 /** What measures the metrics; undefined in a run without. Its native memory is the caller's to free. */

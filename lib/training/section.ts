@@ -219,10 +219,16 @@ export class Section {
       this.collectWritten();
       await this.beginCheckpoint();
       await this.checkpoints.settled();
-      for (const error of this.checkpoints.results().failures) throw error;
+      const { wrote, failures } = this.checkpoints.results();
+      this.wrote.push(...wrote);
+      for (const error of failures) throw error;
     };
     const lines = () => log.flush();
-    const pictures = () => this.draw(stopped).finally(() => events.close());
+    const pictures = async () => {
+      await this.draw(stopped)
+        .then((wrote) => this.wrote.push(...wrote))
+        .finally(() => events.close());
+    };
     const measure = async () => {
       if (this.lacksEvaluation) await this.measure();
     };
@@ -311,11 +317,16 @@ export class Section {
     return Math.min(this.lastStep - this.step, ...left);
   }
 
-  /** At the present rate, for a machine may be busy or asleep for a while; with the share that all besides the steps has taken. */
+  /**
+   * At the present rate, for a machine may be busy or asleep for a while; with the share that all besides the steps has taken.
+   * No more than maxMinutes leaves.
+   */
   private secondsLeft(elapsed: number): number {
-    const images = (this.lastStep - this.step) * this.options.config.batchSize;
+    const { batchSize, maxMinutes = Number.POSITIVE_INFINITY } = this.options.config;
+    const images = (this.lastStep - this.step) * batchSize;
     const besides = Math.max(1, elapsed / Math.max(this.stepSeconds, 1e-9));
-    return (images / Math.max(this.rate, 1e-9)) * besides;
+    const most = Math.max(0, maxMinutes * 60 - this.options.seconds());
+    return Math.min(most, (images / Math.max(this.rate, 1e-9)) * besides);
   }
 
   private stepsTick(losses: MeanLosses, learningRate: number, began: number): StepsTick {
@@ -364,6 +375,7 @@ export class Section {
       ...(samples !== undefined && { samples }),
       ...(lossCurve !== undefined && { lossCurve }),
       ...(report !== undefined && { report }),
+      wrote: this.wrote,
     };
   }
 }

@@ -84,6 +84,8 @@ export interface EndTick {
   lossCurve?: string;
   /** A page with settings, curves and pictures. */
   report?: string;
+  /** Files written since the tick before. */
+  wrote: string[];
 }
 
 /** What train() yields, told apart by `type`. */

@@ -72,7 +72,13 @@ it('formats numbers', () => {
     '1.0e+5',
     'NaN',
   ]);
-  expect([190, 3600, 7499].map(longDuration)).toEqual(['3 min 10 s', '1 h 00 min', '2 h 05 min']);
+  expect([190, 3599.4, 3599.6, 3600, 7499].map(longDuration)).toEqual([
+    '3 min 10 s',
+    '59 min 59 s',
+    '1 h 00 min',
+    '1 h 00 min',
+    '2 h 05 min',
+  ]);
 });
 
 it('in a log prints a line every ten seconds, the last state, and in words why it ended', () => {
@@ -89,7 +95,14 @@ it('in a log prints a line every ten seconds, the last state, and in words why i
     reporter.tick({ ...tick, step });
     vi.advanceTimersByTime(1000);
   }
-  const end = { type: 'end', step: 25, steps: 2200, images: 400, seconds: 25 } as const;
+  const end: Omit<EndTick, 'stopped'> = {
+    type: 'end',
+    step: 25,
+    steps: 2200,
+    images: 400,
+    seconds: 25,
+    wrote: [],
+  };
   const reasons = ['images', 'time', 'targets', 'plateau'] satisfies EndTick['stopped'][];
   for (const stopped of reasons) reporter.tick({ ...end, stopped, report: 'run/report.html' });
   const steps = [...texts.err.matchAll(/^step (\d+)/gm)].map(([, step]) => Number(step));
@@ -118,7 +131,15 @@ it('in a log shows the metrics of the end, and no line twice in a row', () => {
     });
   }
   const last = { ...tick, step: 2200, metrics: { swd: 41.23 } };
-  const end = { type: 'end', stopped: 'plateau', step: 2200, steps: 2200, images: 400, seconds: 25 } as const;
+  const end: EndTick = {
+    type: 'end',
+    stopped: 'plateau',
+    step: 2200,
+    steps: 2200,
+    images: 400,
+    seconds: 25,
+    wrote: [],
+  };
   const report = (end: EndTick) => {
     texts.out = '';
     texts.err = '';

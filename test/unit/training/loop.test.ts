@@ -1,5 +1,6 @@
 import { mkdir, readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 import { loadCheckpoint } from '../../../lib/checkpoint/checkpoint.js';
 import { resolveConfig } from '../../../lib/config/resolve.js';
@@ -23,7 +24,7 @@ async function setUp(
   values: ConfigInput,
   settings: FakeTrainerSettings = {},
   signal?: AbortSignal,
-  metricsAt: (step: number) => MetricValues = () => ({}),
+  metricsAt: (step: number) => MetricValues | Promise<MetricValues> = () => ({}),
 ) {
   const path = join(await temporaryFolder(), 'run');
   const config = resolveConfig([
@@ -87,6 +88,14 @@ describe('trainingLoop', () => {
       samples: join(path, 'samples/000050.png'),
       lossCurve: join(path, 'losses.svg'),
       report: join(path, 'report.html'),
+      wrote: [
+        'samples/000050.png',
+        'samples/reconstructions-000050.png',
+        'samples/interpolation-000050.png',
+        'losses.svg',
+        'report.html',
+        'checkpoints/step-000050.safetensors',
+      ].map((name) => join(path, name)),
     });
   });
 
@@ -302,6 +311,15 @@ describe('trainingLoop', () => {
     expect(trainer.chunks.reduce((a, b) => a + b)).toBe(13);
   });
 
+  it('tells no more time to be left than maxMinutes leaves', async () => {
+    const { loop } = await setUp({ steps: 100, maxMinutes: 1 }, { secondsPerStep: 10 });
+    const { steps } = await collect(loop);
+    const lefts = steps.map(({ seconds, secondsLeft }) => secondsLeft + seconds);
+    expect(lefts[0]).toBeGreaterThan(59.9);
+    expect(lefts[0]).toBeLessThanOrEqual(60);
+    expect(steps.at(-1)?.secondsLeft).toBe(0);
+  });
+
   it.each([0.001, 0.1])('ends where all targets hold, at %d s a step', async (secondsPerStep) => {
     const { loop } = await setUp(
       { steps: 100, logEvery: 5, targets: ['lgd<0.5', 'llz>0.1'] },
@@ -349,6 +367,33 @@ describe('trainingLoop', () => {
       name: 'swd',
       checkpoint: 'checkpoints/step-000020.safetensors',
     });
+  });
+
+  it('takes an evaluation at the end for the checkpoint that was written before it', async () => {
+    const { loop, path } = await setUp(
+      {
+        steps: 100,
+        logEvery: 10,
+        metricEvery: 40,
+        checkpointEvery: 10,
+        keepBest: 'swd',
+        sampleEvery: 0,
+        targets: ['lgd<0.5'],
+      },
+      { lossesAt: (step) => someLosses(step > 20 ? 0.1 : 1) },
+      undefined,
+      async (step) => {
+        // Takes longer than to write what was begun before it.
+        await delay(1000);
+        return { swd: step };
+      },
+    );
+    const { end } = await collect(loop);
+    const name = 'checkpoints/step-000030.safetensors';
+    expect(end).toMatchObject({ stopped: 'targets', step: 30, metrics: { swd: 30 } });
+    expect(end.best).toBe(join(path, name));
+    const best = JSON.parse(await readFile(join(path, 'best.json'), 'utf8'));
+    expect(best).toEqual({ step: 30, value: 30, name: 'swd', checkpoint: name });
   });
 
   it('writes no checkpoint of tensors that are not finite', async () => {

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import sharp from 'sharp';
 import { beforeEach, describe, expect, it, vi } from 'vitest';
 import { prepare } from '../../../lib/data/prepared/prepare.js';
+import { NativeError } from '../../../lib/errors.js';
 import { readSessions } from '../../../lib/training/environment.js';
 import { type TrainOptions, train } from '../../../lib/training/train.js';
 import { fakeAddon } from '../support/fake-addon.js';
@@ -90,6 +91,57 @@ describe('train', () => {
       dataset: { path: expect.stringMatching(/\.npy$/) },
     });
     expect(fake.trainerOptions[0]).not.toHaveProperty('threads');
+  });
+
+  it('tells the log of the files at the end too', async () => {
+    const { folder: _, ...options } = await setUp();
+    const told: string[] = [];
+    const log = ({ level, message }: { level: string; message: string }) => {
+      if (level === 'debug') told.push(message);
+    };
+    for await (const tick of train(options, { log })) if (tick.type === 'end') break;
+    for (const name of ['checkpoints/step-000008.safetensors', 'samples/000008.png', 'report.html'])
+      expect(told).toContain(`wrote ${join(options.out, name)}`);
+  });
+
+  it('frees the extractor when no trainer can be made', async () => {
+    const { folder, ...options } = await setUp();
+    let disposals = 0;
+    fake.addon.createExtractor = async () => ({
+      features: async ({ images: { shape } }) => ({ data: new Float32Array(shape[0]), shape: [shape[0], 1] }),
+      dispose: async () => {
+        disposals++;
+      },
+    });
+    fake.addon.createTrainer = async () => {
+      throw new NativeError('ERR_SAN_OUT_OF_MEMORY', 'out of memory');
+    };
+    const extractor = join(folder, 'extractor.pt');
+    await writeFile(extractor, 'a fake');
+    const measuring = { ...options, metricEvery: 4, metrics: ['fd' as const], extractor };
+    await expect(ticksOf(measuring)).rejects.toThrow(/out of memory before the first step/);
+    expect(disposals).toBe(1);
+  });
+
+  it('records no more once a run is left that was to be profiled', async () => {
+    const { folder, ...options } = await setUp();
+    let recording = false;
+    const { startProfile, stopProfile } = fake.addon;
+    fake.addon.startProfile = () => {
+      recording = true;
+      return startProfile();
+    };
+    fake.addon.stopProfile = () => {
+      recording = false;
+      return stopProfile();
+    };
+    const profile = join(folder, 'trace.json');
+    for await (const tick of train({ ...options, logEvery: 1, sampleEvery: 4, steps: 30 }, { profile }))
+      if (tick.type === 'steps' && tick.step === 4) {
+        expect(recording).toBe(true);
+        break;
+      }
+    expect(recording).toBe(false);
   });
 
   it('records where its images are for those who look from elsewhere', async () => {
