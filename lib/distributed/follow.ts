@@ -34,12 +34,17 @@ export async function followRun(team: Team, addon: Addon, options: FollowOptions
   await team.compareData(data, hash);
   const extractor = await extractorOf(config, addon);
   const faults = faultsOf(process.env);
-  const trainer = await addon.createTrainer({
-    ...trainerOptions(config, addon, team.localRank),
-    dataset: { path },
-    ...(faults && { faults }),
-    group: team.group,
-  });
+  const trainer = await addon
+    .createTrainer({
+      ...trainerOptions(config, addon, team.localRank),
+      dataset: { path },
+      ...(faults && { faults }),
+      group: team.group,
+    })
+    .catch(async (error: unknown) => {
+      await extractor?.dispose();
+      throw error;
+    });
   const interrupt = () => trainer.interrupt();
   if (signal?.aborted) interrupt();
   signal?.addEventListener('abort', interrupt);
