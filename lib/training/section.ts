@@ -110,7 +110,7 @@ export class Section {
     const { signal, warnings, seconds } = this.options;
     try {
       const began = seconds();
-      await this.measureIfMissed();
+      const measured = await this.measureIfMissed();
       let stop = this.parts.rules.check(this.step, seconds());
       while (this.step < this.lastStep && !signal?.aborted && stop === undefined) {
         const chunk = await this.takeSteps();
@@ -129,7 +129,7 @@ export class Section {
       const stopped = this.stoppedBy(stop);
       // An evaluation at the end may have been kept off by an abort, or have gone when the file was taken up.
       const unmeasured = stopped !== 'aborted' && this.lacksEvaluation;
-      if (this.step > this.begun || unmeasured) {
+      if (this.step > this.begun || measured || unmeasured) {
         await this.writeLast(stopped);
         yield* warnings.take();
       }
@@ -270,10 +270,12 @@ export class Section {
     return config.metricEvery > 0 && evaluator !== undefined && !this.isMeasured;
   }
 
-  /** An evaluation that an abort kept from being made when it was due. */
-  private async measureIfMissed(): Promise<void> {
-    if (this.begun > 0 && isDue(this.begun, this.options.config.metricEvery) && !this.isMeasured)
-      await this.measure();
+  /** An evaluation that an abort kept from being made when it was due. Whether there was one, which is then to be written. */
+  private async measureIfMissed(): Promise<boolean> {
+    if (this.begun === 0 || !isDue(this.begun, this.options.config.metricEvery) || this.isMeasured)
+      return false;
+    await this.measure();
+    return this.isMeasured;
   }
 
   private async measure(): Promise<void> {

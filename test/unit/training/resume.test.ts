@@ -203,6 +203,20 @@ describe('a resumed run', () => {
     expect(await checkpoints()).not.toContain('step-000999.safetensors');
   });
 
+  it('that is finished measures what it has not, once, and keeps all its lines', async () => {
+    await ticksOf();
+    const before = await read('metrics.jsonl');
+    // The last line is between the multiples of logEvery.
+    expect(before.trim().split('\n').at(-1)).toContain('"step":30');
+    const measuring = { resume: true, metricEvery: 10, metrics: ['latentMean' as const] };
+    const ticks = await ticksOf(measuring);
+    expect(ticks.at(-1)).toMatchObject({ stopped: 'finished', step: 30, metrics: { latentMean: 0.1 } });
+    const after = await read('metrics.jsonl');
+    expect(after).toBe(`${before}{"step":30,"images":60,"seconds":0,"latentMean":0.1}\n`);
+    expect((await ticksOf(measuring)).map(({ type }) => type)).toEqual(['note', 'end']);
+    expect(await read('metrics.jsonl')).toBe(after);
+  });
+
   it('that is finished takes no step', async () => {
     await ticksOf();
     const trainers = fake.trainers.length;
