@@ -124,10 +124,13 @@ async function run(argv: ArgumentsCamelCase<TrainArguments>): Promise<void> {
   const launched = ranksToLaunch(argv);
   // A plan is told once, by this process or by rank 0; the others have nothing to do.
   if (follows ? wantsPlan(argv) : await showPlan(argv)) return;
-  if (launched !== undefined) return launch(argv, launched);
   const { data, out, preset, config } = argv;
   if (out === undefined) throw new UsageError('the flag --out is missing');
-  const resume = argv.resume || (!argv.json && !argv.quiet && !follows && (await askToResume(out)));
+  // Before there are ranks: the others would not wait for the answer for long.
+  const mayAsk = !argv.resume && !argv.json && !argv.quiet && ranks === undefined;
+  const asked = mayAsk && (await askToResume(out));
+  if (launched !== undefined) return launch(argv, launched, asked ? ['--resume'] : []);
+  const resume = argv.resume || asked;
   const reporter = createReporter({ json: argv.json, quiet: argv.quiet || follows });
   const stop = stopOnSignal(reporter, ranks !== undefined);
   const save = saveOnSignal(reporter);
@@ -199,15 +202,19 @@ function ranksToLaunch({ ranks, gpus }: TrainArguments): LaunchFlag | undefined 
   return { flag, count };
 }
 
-/** Starts the ranks, with the same command line but for the flag that asks for them. */
-async function launch({ gpus }: TrainArguments, { flag, count }: LaunchFlag): Promise<void> {
+/** Starts the ranks, with the same command line but for the flag that asks for them, and `more`. */
+async function launch(
+  { gpus }: TrainArguments,
+  { flag, count }: LaunchFlag,
+  more: readonly string[],
+): Promise<void> {
   if (gpus !== undefined) requireDevice(`cuda:${count - 1}`, loadAddon().info().cuda);
   const args = process.argv.slice(2);
   // Given more than once the last one counts, and a rank is to see none.
   const others = args.filter(
     (word, i) => word !== flag && args[i - 1] !== flag && !word.startsWith(`${flag}=`),
   );
-  const status = await launchRanks(count, others);
+  const status = await launchRanks(count, [...others, ...more]);
   if (status !== 0) throw new ExitStatus(status);
 }
 

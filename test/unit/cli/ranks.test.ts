@@ -1,14 +1,17 @@
 /** `train` as several ranks: who tells a plan, and who starts what. */
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { askToResume } from '../../../lib/cli/ask.js';
 import { launchRanks } from '../../../lib/distributed/launch.js';
 import { cli } from '../support/cli.js';
 import { temporaryFolder } from '../support/temporary.js';
 
 vi.mock('../../../lib/distributed/launch.js', () => ({ launchRanks: vi.fn(async () => 0) }));
+vi.mock('../../../lib/cli/ask.js', () => ({ askToResume: vi.fn(async () => false) }));
 
 beforeEach(() => {
   vi.mocked(launchRanks).mockClear();
+  vi.mocked(askToResume).mockClear();
 });
 afterEach(() => {
   vi.unstubAllEnvs();
@@ -75,4 +78,19 @@ it('ranks do not see the flag that starts them, however often it was given', asy
   vi.spyOn(process, 'argv', 'get').mockReturnValue(['node', 'bin', ...words]);
   expect(await cli(...words)).toMatchObject({ status: 0 });
   expect(launchRanks).toHaveBeenCalledWith(3, ['train', 'none', '--out', 'run', '--steps', '5']);
+});
+
+it('whether to continue a run is asked before there are ranks, and never by one', async () => {
+  vi.spyOn(process, 'argv', 'get').mockReturnValue(['node', 'bin', 'train', 'none', '--out', 'run']);
+  vi.mocked(askToResume).mockResolvedValueOnce(true);
+  expect(await cli('train', 'none', '--out', 'run', '--ranks', '2')).toMatchObject({ status: 0 });
+  expect(launchRanks).toHaveBeenLastCalledWith(2, ['train', 'none', '--out', 'run', '--resume']);
+  expect(await cli('train', 'none', '--out', 'run', '--ranks', '2')).toMatchObject({ status: 0 });
+  expect(launchRanks).toHaveBeenLastCalledWith(2, ['train', 'none', '--out', 'run']);
+  expect(await cli('train', 'none', '--out', 'run', '--ranks', '2', '--resume')).toMatchObject({ status: 0 });
+  expect(askToResume).toHaveBeenCalledTimes(2);
+  asRank(0);
+  vi.stubEnv('WORLD_SIZE', '1');
+  expect((await cli('train', 'none', '--out', '/dev/null/run')).status).toBe(1);
+  expect(askToResume).toHaveBeenCalledTimes(2);
 });
