@@ -1,4 +1,4 @@
-/** A word about image sizes of few factors of two, whose derived latents are huge. */
+/** A word about image sizes of few factors of two, or above 512, whose derived latents are huge. */
 import { type Architecture, deriveArchitecture } from './architecture.js';
 import type { ResolvedConfig } from './resolve.js';
 
@@ -17,7 +17,10 @@ export function latentNote({ config, origins }: ResolvedConfig): string | undefi
   const { imageSize, latentChannels: channels, latentSize: size } = config;
   const shape = `${channels}×${size}×${size} = ${numbersOf(config).toLocaleString('en-US')} numbers`;
   const near = nearestGood(imageSize).join(' and ');
-  return `imageSize = ${imageSize} has few factors of two: each latent has ${shape}, not about 64, and steps take longer; nearest with a small latent: ${near}`;
+  const why = config.strides.includes(1)
+    ? 'has few factors of two'
+    : 'is large, and the six modules halve it six times';
+  return `imageSize = ${imageSize} ${why}: each latent has ${shape}, not about 64, and steps take longer; nearest with a small latent: ${near}`;
 }
 
 /** The next sizes below and above whose latents are small. */

@@ -7,13 +7,13 @@ const noteOf = (values: Record<string, unknown>) => latentNote(resolveWithOrigin
 
 describe('a derived latent', () => {
   it.each([
-    [50, '4×25×25 = 2,500 numbers', '48 and 64'],
-    [100, '4×25×25 = 2,500 numbers', '96 and 112'],
-    [33, '4×33×33 = 4,356 numbers', '32 and 48'],
-    [1024, '4×16×16 = 1,024 numbers', '512'],
-  ])('at %i pixels is told to be large', (imageSize, shape, near) => {
+    [50, 'has few factors of two', '4×25×25 = 2,500 numbers', '48 and 64'],
+    [100, 'has few factors of two', '4×25×25 = 2,500 numbers', '96 and 112'],
+    [33, 'has few factors of two', '4×33×33 = 4,356 numbers', '32 and 48'],
+    [1024, 'is large, and the six modules halve it six times', '4×16×16 = 1,024 numbers', '512'],
+  ])('at %i pixels is told to be large: it %s', (imageSize, why, shape, near) => {
     const note = noteOf({ imageSize });
-    expect(note).toContain(`imageSize = ${imageSize} has few factors of two: each latent has ${shape}`);
+    expect(note).toContain(`imageSize = ${imageSize} ${why}: each latent has ${shape}`);
     expect(note?.endsWith(`nearest with a small latent: ${near}`)).toBe(true);
   });
 
