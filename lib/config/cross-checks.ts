@@ -3,7 +3,7 @@
  * at who gave them: a config that passed once, such as a checkpoint's, passes again.
  */
 import { ConfigError } from '../errors.js';
-import { type Config, type ConfigKey, METRIC_NAMES, type MetricName } from './schema.js';
+import { type Config, type ConfigKey, LEAST_SIZE_OF_SWD, METRIC_NAMES, OF_FEATURES } from './schema.js';
 
 /** The fault, naming both keys and their values, and what to do. */
 interface Conflict {
@@ -12,11 +12,6 @@ interface Conflict {
 }
 
 type Rule = (config: Config) => Conflict | undefined;
-
-/** Metrics of features, which an extractor gives. */
-const OF_FEATURES: ReadonlySet<string> = new Set<MetricName>(['fd', 'kid', 'precision', 'recall']);
-/** Images of fewer pixels have no level of the pyramids that swd compares. */
-const LEAST_SIZE_OF_SWD = 16;
 
 const RULES: readonly Rule[] = [
   evenPasses,

@@ -42,6 +42,10 @@ export type MetricName = (typeof METRIC_NAMES)[number];
 export const LARGER_IS_BETTER: ReadonlySet<string> = new Set<MetricName>(['precision', 'recall']);
 /** Of these the best value is that of real images, and others are the worse the further they are from it. */
 export const ONE_IS_BEST: ReadonlySet<string> = new Set<MetricName>(['diversity', 'sharpness']);
+/** These compare features of images, which an extractor gives. */
+export const OF_FEATURES: ReadonlySet<string> = new Set<MetricName>(['fd', 'kid', 'precision', 'recall']);
+/** Images of fewer pixels have no level of the pyramids that swd compares. */
+export const LEAST_SIZE_OF_SWD = 16;
 /** How bad a value of a metric or loss is: the smaller, the better. */
 export const badness = (name: string, value: number): number =>
   ONE_IS_BEST.has(name) ? Math.abs(value - 1) : LARGER_IS_BETTER.has(name) ? -value : value;

@@ -1,6 +1,12 @@
 /** Which metrics there are, what each asks for, and the checks of that. docs/metrics.md has their formulas. */
 import { suggestion } from '../config/nearest.js';
-import { type Config, METRIC_NAMES, type MetricName } from '../config/schema.js';
+import {
+  type Config,
+  LEAST_SIZE_OF_SWD,
+  METRIC_NAMES,
+  type MetricName,
+  OF_FEATURES,
+} from '../config/schema.js';
 import { ConfigError } from '../errors.js';
 
 /** The settings that an evaluation goes by. */
@@ -16,8 +22,6 @@ export type MetricConfig = Pick<
   | 'threads'
 >;
 
-/** Smallest images in pixels that have a level of the Laplacian pyramid for swd. */
-const SWD_SIZE = 16;
 /** Fewest images, of either kind, that each metric is defined for; the third neighbour takes four of them. */
 const FEWEST: Record<MetricName, number> = {
   swd: 1,
@@ -35,14 +39,15 @@ const FEWEST: Record<MetricName, number> = {
 
 /** Metrics that look at the generated images' pixels, of as many as there are real ones. */
 export const PIXEL_METRICS: ReadonlySet<MetricName> = new Set(['swd', 'diversity', 'sharpness']);
-const FEATURE_METRICS: ReadonlySet<MetricName> = new Set(['fd', 'kid', 'precision', 'recall']);
 /** Whether a metric compares features, which an extractor gives. */
-export const needsExtractor = (name: MetricName): boolean => FEATURE_METRICS.has(name);
+export const needsExtractor = (name: MetricName): boolean => OF_FEATURES.has(name);
 
 /** The metrics that can be had: all but those that want larger images or an extractor. */
 export const measurable = ({ imageSize, extractor }: Pick<Config, 'imageSize' | 'extractor'>): MetricName[] =>
   METRIC_NAMES.filter(
-    (name) => !(name === 'swd' && imageSize < SWD_SIZE) && !(needsExtractor(name) && extractor === undefined),
+    (name) =>
+      !(name === 'swd' && imageSize < LEAST_SIZE_OF_SWD) &&
+      !(needsExtractor(name) && extractor === undefined),
   );
 
 /**
@@ -54,9 +59,9 @@ export function requireMeasurable(config: Pick<Config, 'imageSize' | 'metrics' |
   const fail = (message: string) => {
     throw new ConfigError(message, { field: 'metrics', value: metrics });
   };
-  if (metrics.includes('swd') && imageSize < SWD_SIZE) {
+  if (metrics.includes('swd') && imageSize < LEAST_SIZE_OF_SWD) {
     fail(
-      `metrics = swd with imageSize = ${imageSize}: swd is for images of at least ${SWD_SIZE} pixels; leave it out of metrics, or raise imageSize`,
+      `metrics = swd with imageSize = ${imageSize}: swd is for images of at least ${LEAST_SIZE_OF_SWD} pixels; leave it out of metrics`,
     );
   }
   const compared = metrics.filter(needsExtractor);
@@ -67,17 +72,21 @@ export function requireMeasurable(config: Pick<Config, 'imageSize' | 'metrics' |
   }
 }
 
-/** Throws ConfigError when a metric is not defined for so few images: metricCount or the data's `available` ones. */
+/**
+ * Throws ConfigError when a metric is not defined for so few images: metricCount, which the caller may have under another
+ * name, or the data's `available` ones.
+ */
 export function requireEnoughImages(
   { metrics, metricCount }: Pick<Config, 'metrics' | 'metricCount'>,
   available: number,
+  nameOfCount = 'metricCount',
 ): void {
   const count = Math.min(metricCount, available);
   const name = metrics.find((name) => count < FEWEST[name]);
   if (name === undefined) return;
   const [what, remedy] =
     metricCount <= available
-      ? [`metricCount = ${metricCount}`, 'raise metricCount']
+      ? [`${nameOfCount} = ${metricCount}`, `raise ${nameOfCount}`]
       : [`the data's image count of ${available}`, 'add images'];
   throw new ConfigError(
     `metrics = ${name} with ${what}: it takes at least ${FEWEST[name]} images; ${remedy}, or leave it out of metrics`,

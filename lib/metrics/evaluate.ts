@@ -13,7 +13,7 @@ import { requireDevice } from '../device.js';
 import { loadAddon } from '../native.js';
 import { requireControl, requireKeys, requirePath, requireWhole } from '../options.js';
 import { MEASURE_KEYS, type MeasureControl } from './blocks.js';
-import { measurable, requireMeasurable, requireMetricNames } from './catalogue.js';
+import { measurable, requireEnoughImages, requireMeasurable, requireMetricNames } from './catalogue.js';
 import { Evaluator } from './evaluator.js';
 import type { MetricValues } from './sampler.js';
 
@@ -82,6 +82,7 @@ export async function evaluate(options: EvaluateOptions, control: MeasureControl
   const { config: trained, ...checkpoint } = await loadCheckpoint(options.checkpoint, addon);
   const config = settings(trained, options);
   requireMeasurable(config);
+  requireEnoughImages(config, Number.POSITIVE_INFINITY, 'count');
   const device = requireDevice(config.device, addon.info().cuda);
   const set = await openData(options.data, config, {
     signal,

@@ -141,6 +141,16 @@ describe('evaluate()', () => {
     });
   });
 
+  it('tells of too few images by the name that they have here, before any is read', async () => {
+    const { checkpoint, extractor } = await prepared({ metricCount: 3 });
+    const message =
+      'metrics = recall with count = 3: it takes at least 4 images; raise count, or leave it out of metrics';
+    for (const count of [3, undefined]) {
+      const measuring = evaluate({ checkpoint, data: 'none', extractor, metrics: ['swd', 'recall'], count });
+      await expect(measuring).rejects.toMatchObject({ code: 'ERR_SAN_CONFIG', message });
+    }
+  });
+
   it('frees everything when measuring fails', async () => {
     const { checkpoint, data, extractor } = await prepared();
     const dispose = vi.fn(async () => {});
