@@ -19,16 +19,18 @@ await runMain(async () => {
   const trained = await cli('train', DATA, '--preset', 'quickstart', ...options, '--out', folder);
   const trainingSeconds = (performance.now() - start) / 1000;
   if (trained !== 0) return trained;
+  const checkpoints = await readdir(path.resolve(root, folder, 'checkpoints')).catch(() => []);
+  // After --help or a look before training there is nothing to draw with.
+  if (checkpoints.length === 0) return 0;
 
   console.log(`Generating ${IMAGES} images`);
   const generated = await cli('generate', folder, '--count', String(IMAGES), '--grid', grid, '--quiet');
   if (generated !== 0) return generated;
 
-  const checkpoints = (await readdir(path.resolve(root, folder, 'checkpoints'))).sort();
   const lines = {
     'Generated images': grid,
     'Loss curve': path.join(folder, 'losses.svg'),
-    Checkpoint: path.join(folder, 'checkpoints', checkpoints.at(-1)),
+    Checkpoint: path.join(folder, 'checkpoints', checkpoints.sort().at(-1)),
     'Set-up time': duration(setupSeconds),
     'Training time': duration(trainingSeconds),
   };
