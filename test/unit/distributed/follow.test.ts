@@ -60,6 +60,7 @@ it('follows until rank 0 is done, and frees all that it took', async () => {
     const trainer = await createTrainer(options);
     trainer.follow = async (follow) => {
       given.push(follow);
+      return 5;
     };
     return trainer;
   };
@@ -101,7 +102,10 @@ it('is ended by a signal: before training with an error, in training by an inter
     trainer.interrupt = () => {
       interruptions++;
     };
-    trainer.follow = async () => controller.abort();
+    trainer.follow = async () => {
+      controller.abort();
+      return 5;
+    };
     return trainer;
   };
   await followRun(team, addon, { data, signal: controller.signal });

@@ -49,6 +49,17 @@ test.each([
   });
 });
 
+test('srun: a job that was requeued goes on', () => {
+  const variables = {
+    SLURM_PROCID: '0',
+    SLURM_STEP_NUM_TASKS: '2',
+    SLURM_STEP_NODELIST: 'a',
+    SLURM_JOB_ID: '7',
+  };
+  expect(rankFromEnvironment(variables)?.attempt).toBe(0);
+  expect(rankFromEnvironment({ ...variables, SLURM_RESTART_COUNT: '2' })?.attempt).toBe(2);
+});
+
 test('srun: the job of a federation of clusters has a number of 32 bits', () => {
   const variables = { SLURM_PROCID: '0', SLURM_STEP_NUM_TASKS: '2', SLURM_STEP_NODELIST: 'a[1-2]' };
   expect(rankFromEnvironment({ ...variables, SLURM_JOB_ID: '4026531841' })?.port).toBe(15_000 + 6_841);

@@ -12,7 +12,7 @@ import { readSessions, recordSession, type Session } from '../../../lib/training
 import { LossHistory } from '../../../lib/training/loss-history.js';
 import { renderReport } from '../../../lib/training/report/page.js';
 import { listSettings } from '../../../lib/training/report/settings.js';
-import { evenlySpread, forPage } from '../../../lib/training/report/thumbnails.js';
+import { evenlySpread, forPage, Thumbnails } from '../../../lib/training/report/thumbnails.js';
 import { RunFolder } from '../../../lib/training/run-folder.js';
 import { FakeTrainer, fakeAddon, fakeImages, someLosses } from '../support/fake-addon.js';
 import { temporaryFolder } from '../support/temporary.js';
@@ -282,4 +282,24 @@ describe('Chromium', () => {
     expect(found.curves).toEqual(Array(6).fill(true));
     expect(found).toMatchObject({ shown: 'step 10', outside: 0 });
   }, 90_000);
+});
+
+it('shows a grid over time as it is now once the old one is forgotten', async () => {
+  const folder = await RunFolder.claim(await temporaryFolder());
+  await folder.begin(resolveConfig([]), []);
+  const draw = (step: number, background: string) =>
+    sharp({ create: { width: 8, height: 8, channels: 3, background } })
+      .png()
+      .toFile(folder.sample(step));
+  await draw(10, '#000000');
+  await draw(20, '#000000');
+  const thumbnails = new Thumbnails(folder);
+  const before = await thumbnails.upTo(20);
+  await draw(20, '#ffffff');
+  expect(await thumbnails.upTo(20)).toEqual(before);
+  thumbnails.forget(20);
+  const after = await thumbnails.upTo(20);
+  expect(after.map(({ step }) => step)).toEqual([10, 20]);
+  expect([after[0]?.uri === before[0]?.uri, after[1]?.uri === before[1]?.uri]).toEqual([true, false]);
+  expect(await thumbnails.upTo(10)).toEqual(after.slice(0, 1));
 });
