@@ -56,6 +56,8 @@ export async function* trainingLoop(
   const { trainer, signal } = options;
   let { from } = options;
   let guard = new Guard(from?.guard);
+  // The checkpoint was saved before the run that wrote it knew that it is safe.
+  if (from !== undefined) guard.passed(from.step);
   const warnings = new Warnings();
   const start = performance.now();
   const before = from?.seconds ?? 0;

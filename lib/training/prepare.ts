@@ -137,7 +137,7 @@ export async function* continueRun(folder: RunFolder, plan: Plan): Preparation {
 
 /** Whether an abort in the last step kept the evaluation at the end from being made. */
 async function lacksEvaluation(folder: RunFolder, config: Config, step: number): Promise<boolean> {
-  if (config.metricEvery === 0) return false;
+  if (config.metricEvery === 0 || config.metrics.length === 0) return false;
   const lines = await readLines(folder.metrics);
   return !lines.some((line) => line.step === step && hasMetrics(line));
 }

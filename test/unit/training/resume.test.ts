@@ -203,6 +203,24 @@ describe('a resumed run', () => {
     expect(await checkpoints()).not.toContain('step-000999.safetensors');
   });
 
+  it('may go back for a failure behind the one that its checkpoint was written past', async () => {
+    let bad = [10, 11, 12];
+    const lossesAt = (step: number) => {
+      const isBad = bad.includes(step);
+      bad = bad.filter((other) => other !== step);
+      return someLosses(isBad ? Number.NaN : 1);
+    };
+    native.addon = fakeAddon({ lossesAt, secondsPerStep: 1 }).addon;
+    await brokenOffAt(15);
+    expect(bad).toEqual([]);
+    bad = [16, 17, 18];
+    const ticks = await ticksOf({ resume: true });
+    expect(ticks).toContainEqual(
+      expect.objectContaining({ message: expect.stringMatching(/up to step 18 .* went back to step 14, /) }),
+    );
+    expect(ticks.at(-1)).toMatchObject({ stopped: 'finished', step: 30 });
+  });
+
   it('that is finished measures what it has not, once, and keeps all its lines', async () => {
     await ticksOf();
     const before = await read('metrics.jsonl');
@@ -223,6 +241,8 @@ describe('a resumed run', () => {
     const ticks = await ticksOf({ resume: true });
     expect(ticks.map(({ type }) => type)).toEqual(['note', 'end']);
     expect(ticks.at(-1)).toMatchObject({ stopped: 'finished', step: 30, steps: 30, images: 60 });
+    const measuringNothing = await ticksOf({ resume: true, metricEvery: 10, metrics: [] });
+    expect(measuringNothing.map(({ type }) => type)).toEqual(['note', 'end']);
     expect(fake.trainers).toHaveLength(trainers);
   });
 });
