@@ -202,7 +202,7 @@ function ranksToLaunch({ ranks, gpus }: TrainArguments): LaunchFlag | undefined 
   return { flag, count };
 }
 
-/** Starts the ranks, with the same command line but for the flag that asks for them, and `more`. */
+/** Starts the ranks, with the same command line but for the flag that asks for them, and `more` after the command. */
 async function launch(
   { gpus }: TrainArguments,
   { flag, count }: LaunchFlag,
@@ -214,7 +214,9 @@ async function launch(
   const others = args.filter(
     (word, i) => word !== flag && args[i - 1] !== flag && !word.startsWith(`${flag}=`),
   );
-  const status = await launchRanks(count, [...others, ...more]);
+  // Not at the end, where they may stand behind a --.
+  others.splice(others.indexOf('train') + 1, 0, ...more);
+  const status = await launchRanks(count, others);
   if (status !== 0) throw new ExitStatus(status);
 }
 

@@ -84,7 +84,7 @@ it('whether to continue a run is asked before there are ranks, and never by one'
   vi.spyOn(process, 'argv', 'get').mockReturnValue(['node', 'bin', 'train', 'none', '--out', 'run']);
   vi.mocked(askToResume).mockResolvedValueOnce(true);
   expect(await cli('train', 'none', '--out', 'run', '--ranks', '2')).toMatchObject({ status: 0 });
-  expect(launchRanks).toHaveBeenLastCalledWith(2, ['train', 'none', '--out', 'run', '--resume']);
+  expect(launchRanks).toHaveBeenLastCalledWith(2, ['train', '--resume', 'none', '--out', 'run']);
   expect(await cli('train', 'none', '--out', 'run', '--ranks', '2')).toMatchObject({ status: 0 });
   expect(launchRanks).toHaveBeenLastCalledWith(2, ['train', 'none', '--out', 'run']);
   expect(await cli('train', 'none', '--out', 'run', '--ranks', '2', '--resume')).toMatchObject({ status: 0 });
