@@ -235,6 +235,20 @@ describe('a resumed run', () => {
     expect(await read('metrics.jsonl')).toBe(after);
   });
 
+  it('with more steps forgets the evaluation at its end that an unbroken one does not make', async () => {
+    const measuring = { metricEvery: 20, metrics: ['latentMean' as const] };
+    const measured = async () =>
+      (await read('metrics.jsonl'))
+        .trim()
+        .split('\n')
+        .map((line) => JSON.parse(line))
+        .flatMap(({ step, latentMean }) => (latentMean === undefined ? [] : [step]));
+    await ticksOf(measuring);
+    expect(await measured()).toEqual([20, 30]);
+    await ticksOf({ ...measuring, resume: true, steps: 50 });
+    expect(await measured()).toEqual([20, 40, 50]);
+  });
+
   it('that is finished takes no step', async () => {
     await ticksOf();
     const trainers = fake.trainers.length;

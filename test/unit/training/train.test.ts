@@ -173,11 +173,11 @@ describe('train', () => {
   it('takes preset, file and keys in that order', async () => {
     const options = await setUp();
     const config = join(options.folder, 'run.yaml');
-    await writeFile(config, 'lambda: 0.25\nwGD: 0.125\n');
+    await writeFile(config, 'lambda: 0.25\nwGD: 0.125\nwRX: 0.75\n');
     await ticksOf({ ...options, preset: 'paper', config, wGD: 0.5 });
     expect(fake.trainerOptions[0]).toMatchObject({
       optimizer: { lambda: 0.25 },
-      loss: { pairing: 'random', wGD: 0.5, penaltyWeight: 10 },
+      loss: { pairing: 'random', wGD: 0.5, wRX: 0.75, penaltyWeight: 10 },
     });
   });
 
