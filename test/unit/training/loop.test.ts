@@ -187,6 +187,26 @@ describe('trainingLoop', () => {
     expect(trainer.chunks.reduce((a, b) => a + b)).toBeGreaterThan(10);
   });
 
+  it.each([
+    ['before its pictures when it is aborted', true],
+    ['after its pictures otherwise', false],
+  ])('saves %s', async (_, aborts) => {
+    const controller = new AbortController();
+    const onStep = (step: number) => {
+      if (aborts && step === 10) controller.abort();
+    };
+    const values = { steps: 10 + (aborts ? 10 : 0), sampleEvery: 0, checkpointEvery: 0 };
+    const { loop, path, trainer } = await setUp(values, { onStep }, controller.signal);
+    const generate = trainer.generate.bind(trainer);
+    const saved: boolean[] = [];
+    trainer.generate = async (options) => {
+      saved.push((await files(path, 'checkpoints')).length > 0);
+      return generate(options);
+    };
+    expect((await collect(loop)).end).toMatchObject({ step: 10 });
+    expect(saved).toEqual([aborts]);
+  });
+
   it('aborted before its first step leaves no checkpoint', async () => {
     const { loop, path, trainer } = await setUp({ steps: 10 }, {}, AbortSignal.abort());
     const { steps, end } = await collect(loop);
