@@ -294,6 +294,19 @@ describe('checkpoints', () => {
     expect(await readdir(options.out)).not.toContain('run.lock');
   });
 
+  it('that cannot be written at the end are told before pictures that cannot either', async () => {
+    const run = (async () => {
+      for await (const tick of train({ ...options, steps: 8, checkpointEvery: 0, sampleEvery: 0 })) {
+        if (tick.type !== 'begin') continue;
+        for (const name of ['checkpoints', 'samples']) {
+          await rm(join(options.out, name), { recursive: true });
+          await writeFile(join(options.out, name), 'in the way');
+        }
+      }
+    })();
+    await expect(run).rejects.toThrow(/step-000008\.safetensors/);
+  });
+
   it('are kept by number and by multiples', () => {
     const steps = [10, 50, 20, 30, 40];
     expect(stepsToRemove(steps, { keepLast: 0, keepEvery: 0 })).toEqual([]);
