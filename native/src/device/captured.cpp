@@ -104,6 +104,9 @@ void Captured::queue(const std::function<void()>& work, std::string& obstacle, c
     try {
       capture(work, sibling);
     } catch (const c10::OutOfMemoryError&) {
+      // With a void graph LibTorch frees, from 2.14 on, what cuBLAS works in on this stream, and the
+      // sibling's graph writes there.
+      obstacle = "there was no memory for it";
       throw;
     } catch (const std::exception& error) {
       const std::string_view text = error.what();
