@@ -9,6 +9,7 @@
 #include "ops/attention/attention.h"
 #include "ops/attention/attention_cuda.h"
 #include "ops/norm_act_skip/norm_act_skip.h"
+#include "ops/norm_act_skip/norm_act_skip_cuda.h"
 #include "ops/rpa_gate/rpa_gate.h"
 #include "ops/rpa_gate/rpa_gate_cuda.h"
 #include "ops/tensors.h"
@@ -112,6 +113,67 @@ void rpa(const Size& n, int64_t low_height, int64_t low_width, at::ScalarType ty
   });
 }
 
+using Operation = std::function<std::vector<Tensor>(const std::vector<Tensor>& images)>;
+
+/// Views that begin behind an aligned place give the bits of their copies, and no samples are no work: the
+/// results that have none of their own, from `sums` on, are 0.
+void views_and_nothing(const std::string& what, const std::vector<Tensor>& images, size_t sums,
+                       const Operation& f) {
+  std::vector<Tensor> behind, none;
+  for (const Tensor& t : images) {
+    const Tensor last = t.permute({0, 2, 3, 1});
+    behind.push_back(at::empty({t.numel() + 1}, t.options())
+                         .narrow(0, 1, t.numel())
+                         .copy_(last.reshape(-1))
+                         .view(last.sizes())
+                         .permute({0, 3, 1, 2}));
+    none.push_back(t.narrow(0, 0, 0));
+  }
+  const auto wanted = f(images), found = f(behind), empty = f(none);
+  for (size_t i = 0; i < wanted.size(); ++i) {
+    const std::string name =
+        what + ", " + at::toString(images[0].scalar_type()) + ", result " + std::to_string(i);
+    expect(found[i].equal(wanted[i]), name + " of views");
+    expect(i < sums ? empty[i].numel() == 0 : empty[i].count_nonzero().item<int64_t>() == 0,
+           name + " of nothing");
+  }
+}
+
+void views_and_nothing(at::ScalarType type) {
+  const at::NoGradGuard no_grad;
+  constexpr int64_t kChannels = 16;
+  const auto some = [&](int64_t channels, int64_t size) {
+    return image(at::randn({2, channels, size, size}), type);
+  };
+  const auto number = [&](at::IntArrayRef sizes) { return small(at::randn(sizes) * 0.25, type); };
+  const Tensor bias = number({kChannels});
+  const AttentionParameters p{number({4, kChannels}), number({4}), number({kChannels, 4}), bias};
+  const std::vector<Tensor> three = {some(kChannels, 4), some(kChannels, 4), some(kChannels, 4)};
+  views_and_nothing("ado_gate's kernels", three, 3, [&](const auto& in) -> std::vector<Tensor> {
+    const auto d = ops::cuda::ado_gate_gradient(in[2], in[0], in[1], bias, kThreshold);
+    return {ops::cuda::ado_gate(in[0], in[1], bias, kThreshold), d.dx, d.d_logits, d.d_bias};
+  });
+  views_and_nothing("attention's kernels", {three[0], three[1]}, 2,
+                    [&](const auto& in) -> std::vector<Tensor> {
+                      const auto out = ops::cuda::attention(p, in[0]);
+                      const auto d = ops::cuda::attention_gradient(in[1], in[0], p, out);
+                      return {out.y, d.dx, d.d_squeeze, d.d_squeeze_bias, d.d_excite, d.d_excite_bias};
+                    });
+  views_and_nothing("rpa_gate's kernels", {three[0], some(kChannels, 2), three[1]}, 3,
+                    [&](const auto& in) -> std::vector<Tensor> {
+                      const auto out = ops::cuda::rpa_gate(in[0], in[1]);
+                      const auto d = ops::cuda::rpa_gate_gradient(in[2], in[0], out.s);
+                      return {out.y, d.dx, d.d_normal};
+                    });
+  views_and_nothing("norm_act_skip's kernels", {three[0], some(2 * kChannels, 2), three[1]}, 3,
+                    [&](const auto& in) -> std::vector<Tensor> {
+                      const auto out = ops::cuda::norm_act_skip(in[0], bias, in[1], ops::kNormThenAct);
+                      const auto d =
+                          ops::cuda::norm_act_skip_gradient(in[2], in[0], bias, out.r, ops::kNormThenAct);
+                      return {out.y, d.dx, ops::cuda::skip_gradient(in[2], in[1].sizes()), d.d_bias};
+                    });
+}
+
 /// From 1 to `most`.
 int64_t drawn(int64_t most) { return at::randint(1, most + 1, {1}).item<int64_t>(); }
 
@@ -142,6 +204,7 @@ void gates_cuda_tests() {
     rpa({2, 40, 16, 12}, 4, 3, type);
     rpa({1, 4, 13, 11}, 13, 5, type);
     drawn_sizes(type);
+    views_and_nothing(type);
   }
 }
 
