@@ -4,8 +4,9 @@
 #include <cstdlib>
 #include <string_view>
 
-/// Compiles a function for several instruction sets; the best one that the machine has is taken at load.
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
+/// Compiles a function for several instruction sets; the best one that the machine has is taken at load,
+/// which is before ThreadSanitizer can be called.
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && !defined(__SANITIZE_THREAD__)
 #define SAN_CLONES __attribute__((target_clones("default", "arch=x86-64-v3", "arch=x86-64-v4")))
 #else
 #define SAN_CLONES
