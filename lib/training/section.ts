@@ -349,7 +349,7 @@ export class Section {
       metrics: this.parts.log.latest,
       skipped,
       learningRate,
-      memory: process.memoryUsage.rss(),
+      memory: memoryInUse(),
       wrote,
     };
   }
@@ -383,3 +383,12 @@ export class Section {
 }
 
 const isDue = (step: number, every: number): boolean => every > 0 && step % every === 0;
+
+/** Bytes in use now; the most so far where the system does not tell, as in a chroot without /proc. */
+function memoryInUse(): number {
+  try {
+    return process.memoryUsage.rss();
+  } catch {
+    return process.resourceUsage().maxRSS * 1024;
+  }
+}

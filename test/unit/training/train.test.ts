@@ -1,7 +1,7 @@
 import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import sharp from 'sharp';
-import { beforeEach, describe, expect, it, vi } from 'vitest';
+import { beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { prepare } from '../../../lib/data/prepared/prepare.js';
 import { NativeError } from '../../../lib/errors.js';
 import { readSessions } from '../../../lib/training/environment.js';
@@ -219,6 +219,18 @@ describe('train', () => {
       message: expect.stringContaining('was removed'),
     });
     await expect(readdir(options.out)).rejects.toMatchObject({ code: 'ENOENT' });
+  });
+
+  it('trains where the system does not tell how much memory is in use', async () => {
+    const { folder: _, ...options } = await setUp();
+    const rss = vi.spyOn(process.memoryUsage, 'rss').mockImplementation(() => {
+      throw Object.assign(new Error('no such file or directory, uv_resident_set_memory'), { code: 'ENOENT' });
+    });
+    onTestFinished(() => rss.mockRestore());
+    const ticks = await ticksOf(options);
+    expect(ticks.at(-1)).toMatchObject({ type: 'end', stopped: 'finished' });
+    for (const tick of ticks) if (tick.type === 'steps') expect(tick.memory).toBeGreaterThan(1e6);
+    expect(rss).toHaveBeenCalled();
   });
 
   it('ends in order when aborted while it waits for the lock of its folder', async () => {
