@@ -17,7 +17,13 @@ it('has the documents that README, help and docstrings name, and not the tests o
   const [{ files }] = JSON.parse(stdout) as [{ files: { path: string }[] }];
   const paths = files.map(({ path }) => path);
   expect(paths).toEqual(
-    expect.arrayContaining(['README.md', 'docs/generation.md', 'docs/errors.md', 'CMakeLists.txt']),
+    expect.arrayContaining([
+      'README.md',
+      'docs/generation.md',
+      'docs/errors.md',
+      'examples/serve.ts',
+      'CMakeLists.txt',
+    ]),
   );
   expect(paths.filter((path) => path.startsWith('native/test/'))).toEqual([]);
   expect(paths.some((path) => path.startsWith('native/src/'))).toBe(true);
