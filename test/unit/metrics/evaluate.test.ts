@@ -141,6 +141,17 @@ describe('evaluate()', () => {
     });
   });
 
+  it('does not open the extractor that a checkpoint names', async () => {
+    const { extractor: named } = await prepared();
+    const { checkpoint, data } = await prepared({ metrics: ['fd'], extractor: named });
+    const create = vi.spyOn(fake.addon, 'createExtractor');
+    await expect(evaluate({ checkpoint, data, metrics: ['fd'] })).rejects.toMatchObject({
+      code: 'ERR_SAN_CONFIG',
+      message: expect.stringContaining('no extractor'),
+    });
+    expect(create).not.toHaveBeenCalled();
+  });
+
   it('tells of too few images by the name that they have here, before any is read', async () => {
     const { checkpoint, extractor } = await prepared({ metricCount: 3 });
     const message =

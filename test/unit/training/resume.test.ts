@@ -247,6 +247,30 @@ describe('a resumed run', () => {
     expect(await measured()).toEqual([20, 30]);
     await ticksOf({ ...measuring, resume: true, steps: 50 });
     expect(await measured()).toEqual([20, 40, 50]);
+    const continued = await read('metrics.jsonl');
+    await rm(options.out, { recursive: true });
+    await ticksOf({ ...measuring, steps: 50 });
+    expect(await read('metrics.jsonl')).toBe(continued);
+  });
+
+  it('goes on by itself when its launcher starts it again', async () => {
+    await brokenOffAt(8);
+    const ranks = { rank: 0, worldSize: 1, host: 'localhost', port: 29500 };
+    await expect(ticksOf({}, { ranks })).rejects.toThrow(/already holds a training run/);
+    const ticks = await ticksOf({}, { ranks: { ...ranks, attempt: 1 } });
+    expect(ticks.find(({ type }) => type === 'begin')).toMatchObject({ step: 7 });
+  });
+
+  it('writes nothing when its folder is taken over while the images are read', async () => {
+    await brokenOffAt(8);
+    const environment = await read('environment.json');
+    const run = (async () => {
+      for await (const tick of train({ ...options, resume: true }))
+        if (tick.type === 'load')
+          await writeFile(join(options.out, 'run.lock'), '{"pid":17,"host":"elsewhere"}');
+    })();
+    await expect(run).rejects.toThrow(/process 17 on elsewhere has taken over/);
+    expect(await read('environment.json')).toBe(environment);
   });
 
   it('that is finished takes no step', async () => {
