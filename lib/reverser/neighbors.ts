@@ -59,7 +59,7 @@ async function find(san: San, options: NeighborsOptions, control: MeasureControl
   requireWhole('neighbors', neighbors, 1);
   if (typeof data === 'string') await refuseOverInput(out, data, 'out');
   await ensureFolder(dirname(out));
-  const generated = await san.generate({ seed, startIndex, count });
+  const generated = await san.generate({ seed, startIndex, count, signal: control.signal });
   const { samples, images, ...among } = await nearestImages(san, generated, { data, neighbors }, control);
   const sheet = before(generated, images);
   await writeFileAtomic(out, [await encodeGrid(sheet, { columns: sheet.shape[0] / count })]);

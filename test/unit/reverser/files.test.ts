@@ -383,6 +383,30 @@ describe('an output in the place of the input', () => {
   });
 });
 
+it('neighbors draws no more images after an abort', async () => {
+  const stop = new AbortController();
+  const addon = mirrorAddon();
+  let drawn = 0;
+  native.addon = {
+    ...addon,
+    createNetwork: async (options) => {
+      const network = await addon.createNetwork(options);
+      return {
+        ...network,
+        generate: async (set) => {
+          drawn += set.count;
+          stop.abort(new Error('enough'));
+          return network.generate(set);
+        },
+      };
+    },
+  };
+  await using san = await San.load(run);
+  const options = { data: photos, out: out('n.png'), count: 10_000 };
+  await expect(findNeighbors(san, options, { signal: stop.signal })).rejects.toThrow('enough');
+  expect(drawn).toBeLessThan(200);
+});
+
 it('every function ends with the reason of an abort, and leaves no file', async () => {
   await using san = await San.load(run);
   const reason = new Error('enough');
