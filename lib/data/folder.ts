@@ -66,7 +66,7 @@ export async function findImages(root: string, signal: AbortSignal | undefined):
       if (format.container !== undefined) containers.push({ path, size, modified, format });
       skipped.push({ path, reason: size === 0 ? 'it is empty' : formatReason(format) });
     } catch (error) {
-      skipped.push({ path, reason: fileErrorReason(error) });
+      skipped.push({ path, reason: reasonFor(path, error) });
     }
   });
   return {
@@ -75,6 +75,12 @@ export async function findImages(root: string, signal: AbortSignal | undefined):
     skipped: skipped.sort(byPath),
   };
 }
+
+/** Names are read as UTF-8; one that is not, as of an old archive, is then another one, which nothing has. */
+const reasonFor = (path: string, error: unknown): string =>
+  (error as NodeJS.ErrnoException).code === 'ENOENT' && path.includes('\ufffd')
+    ? 'its name, or that of its folder, is not in UTF-8; rename it'
+    : fileErrorReason(error);
 
 async function listFiles(root: string, signal: AbortSignal | undefined) {
   const files: string[] = [];
@@ -103,7 +109,7 @@ async function listFiles(root: string, signal: AbortSignal | undefined) {
     try {
       await action();
     } catch (error) {
-      skipped.push({ path: path === '' ? '.' : path, reason: fileErrorReason(error) });
+      skipped.push({ path: path === '' ? '.' : path, reason: reasonFor(path, error) });
     }
   };
 

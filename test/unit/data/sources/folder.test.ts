@@ -35,6 +35,22 @@ describe('a folder', () => {
     await expectResumable(root);
   });
 
+  it('says of names that are not in UTF-8 why they cannot be opened', async () => {
+    const root = await pictures();
+    // As Latin-1 has it.
+    const latin = (name: string) =>
+      Buffer.concat([Buffer.from(`${root}/`), Buffer.from(name.replace('é', '\xe9'), 'latin1')]);
+    await writeFile(latin('café.png'), await png(1));
+    await mkdir(latin('été'));
+    // What stands for such letters may be a part of a name itself.
+    await writeFile(join(root, 'caf\ufffd2.png'), await png(2));
+    const { count, skipped } = await openSource(root);
+    const reason = 'its name, or that of its folder, is not in UTF-8; rename it';
+    expect(count).toBe(4);
+    expect(skipped.map((one) => one.reason)).toEqual([reason, reason]);
+    expect(skipped.map(({ path }) => path.includes('\ufffd'))).toEqual([true, true]);
+  });
+
   it('has a fingerprint of names, sizes and times', async () => {
     const root = await pictures();
     const fingerprint = async () => (await openSource(root)).fingerprint;
