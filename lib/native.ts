@@ -94,6 +94,13 @@ export interface LossOptions {
   penaltyEvery: number;
   sinkhornEpsilon: number;
   sinkhornIterations: number;
+  /**
+   * Largest shift of the images that R sees in training, real and generated alike, in each direction as a share of the
+   * width, 0 to 0.5; default 0.
+   */
+  reverserShift?: number;
+  /** Share of the images that are shifted, 0 to 1; default 0.7. */
+  reverserShiftProbability?: number;
 }
 
 /** AdamW, kernel sharing and the moving average: spec section 3. */

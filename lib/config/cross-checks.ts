@@ -19,6 +19,7 @@ const RULES: readonly Rule[] = [
   decayingRate,
   warmupOfRepulsion,
   marginOfForm,
+  shiftOfPixels,
   extractorForFeatures,
   sizeForDistance,
   measuredNames,
@@ -67,6 +68,14 @@ function warmupOfRepulsion({ repulsionWarmup, repulsionWeight }: Config): Confli
   return {
     field: 'repulsionWarmup',
     message: `repulsionWarmup = ${repulsionWarmup} has nothing to raise, since repulsionWeight = 0: set both or neither`,
+  };
+}
+
+function shiftOfPixels({ reverserShift, imageSize }: Config): Conflict | undefined {
+  if (reverserShift === 0 || reverserShift * imageSize >= 0.5) return undefined;
+  return {
+    field: 'reverserShift',
+    message: `reverserShift = ${reverserShift} is less than half a pixel of imageSize = ${imageSize}, and shifts nothing: raise it, to 0.125 for example, or set 0`,
   };
 }
 

@@ -166,6 +166,12 @@ const lossKeys = {
   penaltyEvery: whole(1, 65536).default(4).describe('Steps between two gradient penalties'),
   sinkhornEpsilon: real(1e-6, 1e6).default(0.05).describe('Entropic blur of the sinkhorn estimator'),
   sinkhornIterations: whole(1, 65536).default(100).describe('Iterations of the sinkhorn estimator'),
+  reverserShift: real(0, 0.5)
+    .default(0)
+    .describe(
+      'Largest shift of what R sees, real and generated images alike, as a share of the width; for small sets',
+    ),
+  reverserShiftProbability: real(0, 1).default(0.7).describe('Probability of such a shift'),
 };
 
 const optimizerKeys = {

@@ -48,6 +48,6 @@ export function overfitting(
   const rise = riseOf(history, config);
   if (rise === undefined || !(rise.now >= RISEN * rise.lowest)) return [];
   const { now, lowest } = rise;
-  const message = `step ${step}: the reverser learns the training images by heart (overfitting): LGD is ${now.toFixed(2)}, ${(now / lowest).toFixed(1)} times what it was around step ${rise.step}, and pictures may get worse from here; more images, flipHorizontal or a lower repulsionMargin help, and keepBest keeps the best checkpoint`;
+  const message = `step ${step}: the reverser learns the training images by heart (overfitting): LGD is ${now.toFixed(2)}, ${(now / lowest).toFixed(1)} times what it was around step ${rise.step}, and pictures may get worse from here; more images, reverserShift = 0.125, flipHorizontal or a lower repulsionMargin help, and keepBest keeps the best checkpoint`;
   return [{ kind: 'overfitting', message }];
 }

@@ -80,6 +80,8 @@ void LossConfig::validate() const {
   check(sinkhorn_epsilon > 0 && std::isfinite(sinkhorn_epsilon), "sinkhornEpsilon",
         "is " + std::to_string(sinkhorn_epsilon) + "; it must be a positive number");
   check_count(sinkhorn_iterations, "sinkhornIterations");
+  check_range(reverser_shift, 0, 0.5, "reverserShift");
+  check_range(reverser_shift_probability, 0, 1, "reverserShiftProbability");
 }
 
 void OptimizerConfig::validate() const {

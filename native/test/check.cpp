@@ -164,7 +164,7 @@ int main(int argc, char** argv) {
         {"norm_act_skip_cuda", norm_act_skip_cuda_tests, kernels},
         {"polyphase_cuda", polyphase_cuda_tests, kernels}, {"random_cuda", random_cuda_tests, kernels},
         {"shared_step_cuda", shared_step_cuda_tests, kernels}, {"large_cuda", large_cuda_tests, large},
-        {"rpa_gate", rpa_gate_tests}, {"shared_step", shared_step_tests},
+        {"rpa_gate", rpa_gate_tests}, {"shared_step", shared_step_tests}, {"shift", shift_tests},
         {"steady_state", steady_state_tests}, {
       "step", step_tests
     }

@@ -80,6 +80,7 @@ void norm_act_skip_cuda_tests();
 void rpa_gate_tests();
 void shared_step_tests();
 void steady_state_tests();
+void shift_tests();
 void step_tests();
 
 }  // namespace san::test

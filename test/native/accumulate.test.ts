@@ -22,6 +22,7 @@ const variants: [string, Partial<LossOptions>][] = [
   ['repulsion that has ended', { repulsionMargin: 0 }],
   ['repulsion that fades out', { repulsionForm: 'exponential', repulsionWeight: 1 }],
   ['LGI at several scales', { lgiScales: [0.1, 0, 1] }],
+  ['shifts of what R sees', { reverserShift: 0.25, repulsionWeight: 1, wLZ: 0.1, penaltyWeight: 1 }],
 ];
 
 async function trained(changes: Partial<TrainerOptions>, steps = 3) {

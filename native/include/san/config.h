@@ -65,6 +65,11 @@ struct LossConfig {
   int64_t penalty_every = 1;
   double sinkhorn_epsilon = 0.05;
   int64_t sinkhorn_iterations = 100;
+  /// Largest shift of the images that R sees in training, real and generated alike, in each direction as a
+  /// share of the width; 0 shifts none. training/shift.h.
+  double reverser_shift = 0;
+  /// Share of the images that are shifted.
+  double reverser_shift_probability = 0.7;
 
   void validate() const;
 };

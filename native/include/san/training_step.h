@@ -31,6 +31,8 @@ struct StepInputs {
   double penalty = 0;
   /// (B, 1, 1, 1) and (B, D); only with a penalty.
   at::Tensor e, u;
+  /// int64 (B, 2, 2): rows and columns by which R sees X, then G(Z), shifted; undefined for none.
+  at::Tensor shifts;
   Wishes wishes;
   /// Makes the first gradient of the generator NaN; for tests.
   bool nan_gradient = false;

@@ -107,6 +107,8 @@ LossConfig read_loss(Options options) {
   c.penalty_every = options.integer("penaltyEvery", 1, kLargestInteger);
   c.sinkhorn_epsilon = options.number("sinkhornEpsilon");
   c.sinkhorn_iterations = options.integer("sinkhornIterations", 1, kLargestInteger);
+  c.reverser_shift = options.number_or("reverserShift", c.reverser_shift);
+  c.reverser_shift_probability = options.number_or("reverserShiftProbability", c.reverser_shift_probability);
   options.finish();
   c.validate();
   return c;

@@ -65,6 +65,10 @@ int64_t Options::integer_or(const char* key, int64_t low, int64_t high, int64_t 
   return has(key) ? integer(key, low, high) : fallback;
 }
 
+double Options::number_or(const char* key, double fallback) {
+  return value(key).IsUndefined() ? fallback : number(key);
+}
+
 bool Options::boolean_or(const char* key, bool fallback) {
   const Napi::Value found = value(key);
   if (found.IsUndefined()) return fallback;

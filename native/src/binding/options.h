@@ -27,6 +27,7 @@ class Options {
   /// An integer in [low, high].
   int64_t integer(const char* key, int64_t low, int64_t high);
   int64_t integer_or(const char* key, int64_t low, int64_t high, int64_t fallback);
+  double number_or(const char* key, double fallback);
   bool boolean_or(const char* key, bool fallback);
   std::string string(const char* key);
   /// A string that can be the path of a file.

@@ -25,6 +25,7 @@ enum class Stream : uint32_t {
   metric_subset = 9,
   redrawn_latent = 10,
   augmentation = 11,
+  reverser_shift = 12,
 };
 
 /// What a block of numbers is keyed by. Philox key = seed; counter = (block, stream, index low, index high).

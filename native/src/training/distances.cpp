@@ -8,6 +8,7 @@
 
 #include "distributed/pairwise_sum.h"
 #include "san/losses.h"
+#include "training/shift.h"
 
 namespace san {
 namespace {
@@ -65,7 +66,7 @@ Tensor stand_in(const Tensor& latents, const Tensor& gradient, int64_t first) {
 
 StepInputs rows_of(const StepInputs& in, int64_t first, int64_t count) {
   StepInputs part = in;
-  for (Tensor* tensor : {&part.z, &part.x, &part.e, &part.u})
+  for (Tensor* tensor : {&part.z, &part.x, &part.e, &part.u, &part.shifts})
     if (tensor->defined()) *tensor = tensor->narrow(0, first, count);
   return part;
 }
@@ -110,10 +111,11 @@ Latents latents_ahead(const ModelConfig& model, const LossConfig& loss, const Ne
   std::vector<Tensor> backs, rxs;
   for (int64_t first = 0; first < in.z.size(0); first += rows) {
     const StepInputs part = rows_of(in, first, rows);
-    rxs.push_back(reverse(model, reverser, part.x));
+    rxs.push_back(reverse(model, reverser, shifted_real(part)));
     // As in the pass itself: convolutions round otherwise for another number of rows.
     const Tensor z = loss.pairing == Pairing::cycle ? at::cat({part.z, rxs.back()}) : part.z;
-    backs.push_back(reverse(model, reverser, generate(model, generator, z).narrow(0, 0, rows)));
+    const Tensor fake = generate(model, generator, z).narrow(0, 0, rows);
+    backs.push_back(reverse(model, reverser, shifted_fake(part, fake)));
   }
   return {at::cat(backs), at::cat(rxs)};
 }

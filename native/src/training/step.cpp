@@ -15,6 +15,7 @@
 #include "san/training_step.h"
 #include "training/distances.h"
 #include "training/gradient_buckets.h"
+#include "training/shift.h"
 
 namespace san {
 namespace {
@@ -213,14 +214,16 @@ struct Terms {
 Terms forward(const ModelConfig& model, const LossConfig& loss, const Networks& nets, const StepInputs& in,
               double share, const std::function<Distances(const Latents&)>& distances_of) {
   const bool cycle = loss.pairing == Pairing::cycle;
-  const Tensor rx = reverse(model, nets.r_real.parameters, in.x, in.recompute);
+  // What R sees; LGI is of the images as they are.
+  const Tensor real = shifted_real(in);
+  const Tensor rx = reverse(model, nets.r_real.parameters, real, in.recompute);
   // In the cycle G runs once, on Z and R(X) together.
   const Tensor generated =
       generate(model, nets.g.parameters, cycle ? at::cat({in.z, rx}) : in.z, in.recompute);
   // A split, whose gradient is one concatenation, not two narrows, whose gradients are padded and added.
   const std::vector<Tensor> parts = generated.split(in.z.size(0));
-  const Tensor fake = parts[0];
-  const Tensor back = reverse(model, nets.r_fake.parameters, fake, in.recompute);
+  const Tensor fake = parts[0], seen = shifted_fake(in, fake);
+  const Tensor back = reverse(model, nets.r_fake.parameters, seen, in.recompute);
 
   const auto shared = [&](const Tensor& mean) { return share == 1 ? mean : mean * share; };
   const Distances distance = distances_of({back, rx});
@@ -232,7 +235,7 @@ Terms forward(const ModelConfig& model, const LossConfig& loss, const Networks& 
                            : image_error(fake, distance.partners, loss.lgi_scales));
   terms.penalty = in.penalty == 0
                       ? at::zeros({}, in.x.options())
-                      : shared(gradient_penalty(model, nets.r_real.exact, in.x, fake, in.e, in.u));
+                      : shared(gradient_penalty(model, nets.r_real.exact, real, seen, in.e, in.u));
   terms.lgd_value = distance.lgd_value;
   terms.lrx_value = distance.lrx_value;
   terms.fake = fake_share(loss, distance.lgd_value, in);

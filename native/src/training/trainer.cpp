@@ -11,6 +11,7 @@
 #include "san/device.h"
 #include "san/error.h"
 #include "training/finite.h"
+#include "training/shift.h"
 #ifdef SAN_NATIVE_CUDA
 #include "training/device_run.h"
 #endif
@@ -233,6 +234,12 @@ StepInputs Trainer::draw_inputs(double penalty) const {
                .view({b, 1, 1, 1})
                .to(config_.dtype);
     in.u = unit_rows(own_rows(random::Stream::penalty_direction)).to(config_.dtype);
+  }
+  if (config_.loss.reverser_shift > 0) {
+    const at::Tensor drawn =
+        random::uniform(key(random::Stream::reverser_shift), 6 * config_.batch_size, device, each_step);
+    in.shifts = shifts_of(config_.loss, model.image_size(),
+                          drawn.view({config_.batch_size, 2, 3}).narrow(0, first, b));
   }
   return in;
 }

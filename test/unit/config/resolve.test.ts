@@ -30,6 +30,7 @@ describe('resolveConfig', () => {
     expect(config).toMatchObject({ estimator: 'normal', pairing: 'cycle', lambda: 0.5 });
     expect(config).toMatchObject({ adoThreshold: 0.1, adoRatio: 0.5, rpaRatio: 0.5, attentionRatio: 0.25 });
     expect(config).toMatchObject({ sinkhornEpsilon: 0.05, sinkhornIterations: 100 });
+    expect(config).toMatchObject({ reverserShift: 0, reverserShiftProbability: 0.7 });
     expect(config).not.toHaveProperty('threads');
   });
 
