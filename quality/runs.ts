@@ -173,9 +173,14 @@ async function runPeer(run: Run, folder: string, context: RunContext): Promise<R
     '--device': device,
     ...(run.batch === undefined ? {} : { '--batch': String(run.batch) }),
   };
-  const text = () => readFile(join(folder, 'progress.jsonl'), 'utf8').catch(() => '');
-  const finished = (await text()).trim().split('\n').length >= grid.points;
-  if (!finished) {
+  const lines = async () => {
+    const text = await readFile(join(folder, 'progress.jsonl'), 'utf8').catch(() => '');
+    return text
+      .split('\n')
+      .filter((line) => line !== '')
+      .map((line) => JSON.parse(line) as PeerLine);
+  };
+  if ((await lines()).length < grid.points) {
     show(`${run.contender}, seed ${run.seed}: training in Python`);
     const flags = run.average === true ? ['--average'] : [];
     await runPython(python, 'train.py', [...Object.entries(args).flat(), ...flags], {
@@ -183,12 +188,9 @@ async function runPeer(run: Run, folder: string, context: RunContext): Promise<R
       onLine: (line) => show(`${run.contender}, seed ${run.seed}: ${line.slice(0, 80)}`),
     });
   }
-  const lines = (await text())
-    .trim()
-    .split('\n')
-    .map((line) => JSON.parse(line) as PeerLine);
   const points: Point[] = [];
-  for (const [i, line] of lines.entries()) {
+  const reached = await lines();
+  for (const [i, line] of reached.entries()) {
     const file = join(folder, `values-${pointsOf(grid, run)[i]}.json`);
     const stored = await readValues(file);
     const read = (name: string) => readImages(join(folder, name), grid);
@@ -201,7 +203,7 @@ async function runPeer(run: Run, folder: string, context: RunContext): Promise<R
     if (stored === undefined) await writeValues(file, values);
     points.push({ images: line.images, seconds: line.seconds, values });
   }
-  const last = lines.at(-1) as PeerLine;
+  const last = reached.at(-1) as PeerLine;
   const sample = imagesFrom(
     await readImages(join(folder, last.samples), grid),
     0,

@@ -95,6 +95,13 @@ test.skipIf(python === undefined)('peers are trained to the same number of image
   );
 });
 
+test.skipIf(python === undefined)('a peer that is measured once is trained before', async () => {
+  const grid: Grid = { ...context.grid, points: 1 };
+  const at = { ...context, grid, folder: join(folder, 'once') };
+  const { points } = await runOne(runOf('dcgan', grid), at);
+  expect(points.map(({ images }) => images)).toEqual([128]);
+});
+
 test.skipIf(python === undefined)('a peer that was broken off goes on as if it had not been', async () => {
   const whole = folderOf(folder, runOf('dcgan'));
   await runOne(runOf('dcgan'), context);
