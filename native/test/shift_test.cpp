@@ -1,9 +1,11 @@
 #include "training/shift.h"
 
 #include <ATen/ATen.h>
+#include <ATen/core/grad_mode.h>
 #include <torch/csrc/autograd/autograd.h>
 
 #include <cmath>
+#include <vector>
 
 #include "check.h"
 #include "random/random.h"
