@@ -11,6 +11,7 @@
 #include "random/random.h"
 #include "san/network.h"
 #include "san/training_step.h"
+#include "small_model.h"
 
 namespace san::test {
 namespace {
@@ -69,11 +70,7 @@ void test_shifts_of() {
 }
 
 void test_step() {
-  ModelConfig model;
-  model.widths = {8, 8, 8, 8, 4, 4, 4};
-  model.strides = {1, 1, 1, 2, 1, 2};
-  model.latent_channels = 3;
-  model.latent_size = 2;
+  const ModelConfig model = small_model();
   const int64_t s = model.image_size(), d = model.latent_numel();
   const ParameterStore parameters = ParameterStore::initial(model, 3, at::kDouble);
   StepInputs in;

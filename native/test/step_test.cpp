@@ -11,18 +11,10 @@
 #include "san/network.h"
 #include "san/optimizer.h"
 #include "san/training_step.h"
+#include "small_model.h"
 
 namespace san::test {
 namespace {
-
-ModelConfig small_model() {
-  ModelConfig model;
-  model.widths = {8, 8, 8, 8, 4, 4, 4};
-  model.strides = {1, 1, 1, 2, 1, 2};
-  model.latent_channels = 3;
-  model.latent_size = 2;
-  return model;
-}
 
 StepInputs inputs(const ModelConfig& model) {
   constexpr int64_t kBatch = 6;
