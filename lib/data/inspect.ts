@@ -4,7 +4,7 @@ import sharp from 'sharp';
 import { resolveImageFormat } from '../config/resolve.js';
 import type { ConfigInput } from '../config/schema.js';
 import type { ImageBatch } from '../native.js';
-import { requireControl, requireObject, requirePath } from '../options.js';
+import { requireControl, requireObject, requirePath, requireWhole } from '../options.js';
 import { byPath, type Skipped } from './folder.js';
 import { inOrder } from './in-order.js';
 import { imageKind } from './kind.js';
@@ -16,7 +16,7 @@ export interface InspectOptions
   extends Pick<ConfigInput, 'imageSize' | 'imageChannels' | 'background' | 'crop' | 'maxPixels'> {
   /** Anything that train() takes as data. */
   source: string;
-  /** Images on the contact sheet, evenly spread over the source. Default 64. */
+  /** Images on the contact sheet, evenly spread over the source, 1 to 4096. Default 64. */
   sheetCount?: number | undefined;
 }
 
@@ -62,6 +62,8 @@ export interface DataReport {
 }
 
 const DEFAULT_SHEET = 64;
+/** All of them are in memory. */
+const MAX_SHEET = 4096;
 const SHOWN_DUPLICATES = 10;
 /** Bytes of entries that are in memory, not counting what decoders take. */
 const BUDGET = 2 ** 26;
@@ -98,6 +100,7 @@ export async function inspectData(
   const { signal, onProgress } = control;
   const { source: path, sheetCount = DEFAULT_SHEET, ...keys } = options;
   requirePath('source', path);
+  requireWhole('sheetCount', sheetCount, 1, MAX_SHEET);
   const format = resolveImageFormat(keys);
   const source = await openSource(path, { signal, maxPixels: format.maxPixels });
   const parallel = decodersAtOnce();

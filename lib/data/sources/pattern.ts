@@ -1,4 +1,5 @@
 /** Several files named at once: "shards-*.tar", "shards-{000..009}.tar". */
+import { stat } from 'node:fs/promises';
 import { dirname, relative } from 'node:path';
 import braces from 'braces';
 import { glob } from 'tinyglobby';
@@ -17,22 +18,37 @@ const GLOB_ALONE = /["(){}|]|^!/g;
 
 export const isPattern = (path: string): boolean => /[*?[\]{}]/.test(path);
 
-/** The files that a pattern stands for, in the order of their paths; a brace list also names those that are missing. */
+/**
+ * The files that a pattern stands for, in the order of their paths; a brace list also names those that are missing. Folders
+ * that are there by a name such as "photos [2024]" are meant by it.
+ */
 export async function expandPattern(pattern: string): Promise<NamedFile[]> {
   const paths = new Set<string>();
-  for (const part of expandBraces(pattern)) {
+  const named = await folderByName(pattern);
+  for (const part of expandBraces(pattern.slice(named.length))) {
     const found = /[*?[\]]/.test(part)
       ? await glob(part.replace(GLOB_ALONE, '\\$&'), {
           expandDirectories: false,
           absolute: part.startsWith('/'),
+          ...(named !== '' && { cwd: named }),
         })
       : [part];
-    for (const path of found) paths.add(path);
+    for (const path of found) paths.add(named + path);
     if (paths.size > MAX_FILES) throw new Fault(`it stands for more than ${MAX_FILES} files`);
   }
   const sorted = [...paths].sort();
   const folder = commonFolder(sorted);
   return sorted.map((path) => ({ name: relative(folder, path), path }));
+}
+
+/** The longest beginning of the pattern that is a folder with characters of a pattern in its name, ending in "/"; or "". */
+async function folderByName(pattern: string): Promise<string> {
+  for (let end = pattern.lastIndexOf('/'); end > 0; end = pattern.lastIndexOf('/', end - 1)) {
+    const folder = pattern.slice(0, end + 1);
+    if (!isPattern(folder)) break;
+    if ((await stat(folder).catch(() => undefined))?.isDirectory()) return folder;
+  }
+  return '';
 }
 
 function expandBraces(pattern: string): string[] {

@@ -119,7 +119,7 @@ export class FileSink implements Sink {
       this.bytes = end;
       throw error;
     }
-    await this.file.close();
+    await attempt(this.path, () => this.file.close());
     const folder = partialFolder(this.path);
     // The manifest first: the file in its place with its manifest beside it is what finished means.
     const aside = join(folder, `finished-${MANIFEST}`);
@@ -128,7 +128,7 @@ export class FileSink implements Sink {
     await attempt(this.path, () => rename(join(folder, DATA), this.path));
     await attempt(this.path, () => syncFolder(dirname(this.path)));
     await this.lock.release();
-    await rm(folder, { recursive: true, force: true });
+    await attempt(folder, () => rm(folder, { recursive: true, force: true }));
   }
 
   async suspend(): Promise<void> {
@@ -198,6 +198,7 @@ async function isFinished(path: string, wanted: Manifest): Promise<boolean> {
   if (found.size !== manifest.bytes)
     return fail(`has ${found.size} bytes where ${manifest.bytes} were written`);
   // Left by a kill right at the end.
-  await rm(partialFolder(path), { recursive: true, force: true });
+  const folder = partialFolder(path);
+  await attempt(folder, () => rm(folder, { recursive: true, force: true }));
   return true;
 }

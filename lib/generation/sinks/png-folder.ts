@@ -6,6 +6,7 @@ import { eachInParallel } from '../../data/parallel.js';
 import { OutputError } from '../../errors.js';
 import type { FileLock } from '../../file-lock.js';
 import {
+  attempt,
   ensureFolder,
   removeTemporary,
   type SyncFileSystem,
@@ -56,7 +57,7 @@ export class PngFolder implements Sink {
     const lock = await lockSink(path, signal);
     try {
       await removeTemporary(path);
-      const names = await readdir(path);
+      const names = await attempt(path, () => readdir(path));
       const indices = names.flatMap((name) => {
         const index = Number(/^(\d{9,16})\.png$/.exec(name)?.[1]);
         return imageName(index) === name ? [index] : [];

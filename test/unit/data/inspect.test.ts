@@ -89,6 +89,13 @@ describe('inspectData()', () => {
     }
   });
 
+  it.each([0, -1, 1.5, 4097, '8', Number.NaN])('refuses a sheet of %s images', async (sheetCount) => {
+    await expect(inspectData({ source: 'photos', sheetCount: sheetCount as number })).rejects.toMatchObject({
+      code: 'ERR_SAN_OPTIONS',
+      details: { field: 'sheetCount' },
+    });
+  });
+
   it('has nothing to say of an empty folder', async () => {
     const report = await inspectData({ source: await temporaryFolder() });
     expect(report).toMatchObject({ images: 0, skipped: [], formats: {}, width: { min: 0, max: 0 } });
