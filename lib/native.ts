@@ -67,6 +67,8 @@ export interface ModelOptions {
 
 /** R's term under repulsion: see the configuration's key of this name. */
 export type RepulsionForm = 'hinge' | 'exponential';
+/** Where and what the gradient penalty is: see the configuration's key of this name. */
+export type PenaltyForm = 'wgan-gp' | 'r1';
 export type Estimator = 'normal' | 'sliced' | 'sinkhorn' | 'dual';
 export type Pairing = 'cycle' | 'assigned' | 'random';
 
@@ -92,6 +94,7 @@ export interface LossOptions {
   penaltyWeight: number;
   /** The penalty is taken every so many steps, scaled by the same number. */
   penaltyEvery: number;
+  penaltyForm: PenaltyForm;
   sinkhornEpsilon: number;
   sinkhornIterations: number;
   /**
@@ -309,7 +312,7 @@ export interface FixedInputs {
   x: NativeTensor;
   /** (D, P) unit columns; the coordinate axes are not added to them. */
   directions: NativeTensor;
-  /** Gradient penalty only. */
+  /** Gradient penalty only; e for penaltyForm wgan-gp only. */
   e?: NativeTensor;
   u?: NativeTensor;
 }

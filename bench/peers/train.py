@@ -78,16 +78,19 @@ class Trainer:
         return total, lgd, lgi, lrx, fake.detach()
 
     def penalty(self, r, x, fake):
-        """The gradient penalty on R between real and generated images, which are detached."""
+        """The gradient penalty on R, between real and generated images, which are detached, or (r1) at real ones."""
         c = self.config
+        r1 = c["penaltyForm"] == "r1"
         e = torch.rand(len(x), 1, 1, 1, device=self.device)
-        between = torch.lerp(fake, x, e).requires_grad_(True)
+        between = (x.detach().clone() if r1 else torch.lerp(fake, x, e)).requires_grad_(True)
         with self.autocast():
             # Never compiled: torch.compile does not differentiate twice.
             back = san.reverse(r, c, between).float().flatten(1)
         directions = F.normalize(torch.randn_like(back), dim=1)
         (slope,) = torch.autograd.grad((back * directions).sum(), between, create_graph=True)
-        return self.penalty_weight * c["penaltyEvery"] * (slope.flatten(1).norm(dim=1) - 1).square().mean()
+        slope = slope.flatten(1)
+        penalty = slope.square().sum(dim=1) if r1 else (slope.norm(dim=1) - 1).square()
+        return self.penalty_weight * c["penaltyEvery"] * penalty.mean()
 
     def step(self, z, x, directions):
         c = self.config

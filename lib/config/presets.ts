@@ -48,6 +48,7 @@ export const presets = {
     repulsionWeight: 0,
     penaltyWeight: 10,
     penaltyEvery: 1,
+    penaltyForm: 'wgan-gp',
   },
 } satisfies Record<string, ConfigInput>;
 

@@ -164,6 +164,12 @@ const lossKeys = {
     .describe('Whether repulsion ends at the margin, or fades out over margins of distance'),
   penaltyWeight: weight(1).describe('Weight of the gradient penalty on R; 0 turns it off'),
   penaltyEvery: whole(1, 65536).default(4).describe('Steps between two gradient penalties'),
+  penaltyForm: z
+    .enum(['wgan-gp', 'r1'])
+    .default('wgan-gp')
+    .describe(
+      'Whether R is to have slopes of 1 between real and generated images, or small ones at real images',
+    ),
   sinkhornEpsilon: real(1e-6, 1e6).default(0.05).describe('Entropic blur of the sinkhorn estimator'),
   sinkhornIterations: whole(1, 65536).default(100).describe('Iterations of the sinkhorn estimator'),
   reverserShift: real(0, 0.5)

@@ -159,7 +159,7 @@ int main(int argc, char** argv) {
         {"cuda_emulation", cuda_emulation_tests},
 #endif
         {"emit", emit_tests}, {"norm_act_skip", norm_act_skip_tests}, {"parallel", parallel_tests},
-        {"polyphase", polyphase_tests}, {"emit_cuda", emit_cuda_tests, kernels},
+        {"penalty", penalty_tests}, {"polyphase", polyphase_tests}, {"emit_cuda", emit_cuda_tests, kernels},
         {"feed_cuda", feed_cuda_tests, kernels}, {"gates_cuda", gates_cuda_tests, kernels},
         {"norm_act_skip_cuda", norm_act_skip_cuda_tests, kernels},
         {"polyphase_cuda", polyphase_cuda_tests, kernels}, {"random_cuda", random_cuda_tests, kernels},

@@ -74,6 +74,7 @@ void shared_step_cuda_tests();
 void emit_tests();
 void norm_act_skip_tests();
 void parallel_tests();
+void penalty_tests();
 void polyphase_tests();
 void polyphase_cuda_tests();
 void norm_act_skip_cuda_tests();

@@ -64,6 +64,8 @@ std::vector<Case> cases() {
   all.back().loss.repulsion_margin = 1e-6;
   all.push_back({"no repulsion, with penalty", loss, 2});
   all.back().loss.repulsion_weight = 0;
+  all.push_back({"R1", loss, 2});
+  all.back().loss.penalty_form = PenaltyForm::r1;
   for (const double margin : {1e6, 1e-6}) {
     all.push_back({"LLZ", loss});
     all.back().loss.repulsion_margin = margin;

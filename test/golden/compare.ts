@@ -135,6 +135,7 @@ function optionsOf(c: GoldenConfig): { model: ModelOptions; loss: LossOptions; o
       repulsionForm: 'hinge',
       penaltyWeight: c.gp,
       penaltyEvery: 1,
+      penaltyForm: 'wgan-gp',
       sinkhornEpsilon: c.sinkhorn_eps,
       sinkhornIterations: c.sinkhorn_iterations,
     },

@@ -79,9 +79,11 @@ for (const file of folders.flatMap((folder) => readdirSync(folder).map((name) =>
     });
 }
 
-for (const estimator of ['normal', 'sliced', 'sinkhorn', 'dual'] as const)
-  test(`losses and images are the processor's: ${estimator}`, { skip }, async () => {
-    const changes = { model: smooth, loss: { ...penalty, estimator } };
+const estimators = ['normal', 'sliced', 'sinkhorn', 'dual'] as const;
+for (const kind of [...estimators, 'R1'] as const)
+  test(`losses and images are the processor's: ${kind}`, { skip }, async () => {
+    const kinds = kind === 'R1' ? ({ penaltyForm: 'r1' } as const) : { estimator: kind };
+    const changes = { model: smooth, loss: { ...penalty, ...kinds } };
     const [here, there] = [await run(trainerOptions(changes), 3), await run(onDevice(changes), 3)];
     for (const [i, losses] of here.losses.entries())
       assert.ok(apart(there.losses[i] as Losses, losses) < (i > 0 ? 0.05 : 1e-3));

@@ -18,6 +18,7 @@ const variants: [string, Partial<LossOptions>][] = [
     ]),
   ),
   ['penalty', { penaltyWeight: 1, penaltyEvery: 2 }],
+  ['R1', { penaltyWeight: 1, penaltyForm: 'r1' }],
   ['weights of its own for R, with LLZ', { repulsionWeight: 0, wRZ: 0.7, wLZ: 0.4 }],
   ['repulsion that has ended', { repulsionMargin: 0 }],
   ['repulsion that fades out', { repulsionForm: 'exponential', repulsionWeight: 1 }],

@@ -42,6 +42,7 @@ export function trainerOptions(changes: Partial<TrainerOptions> = {}): TrainerOp
       repulsionForm: 'hinge',
       penaltyWeight: 0,
       penaltyEvery: 1,
+      penaltyForm: 'wgan-gp',
       sinkhornEpsilon: 0.05,
       sinkhornIterations: 20,
     },

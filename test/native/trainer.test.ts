@@ -26,6 +26,7 @@ const variants: [string, Partial<TrainerOptions>][] = [
   ['assigned, sinkhorn', { loss: { ...trainerOptions().loss, pairing: 'assigned', estimator: 'sinkhorn' } }],
   ['random, sliced, penalty', { loss: { ...penalty, pairing: 'random', estimator: 'sliced' } }],
   ['cycle, dual, penalty', { loss: { ...penalty, estimator: 'dual' } }],
+  ['cycle, normal, R1', { loss: { ...penalty, penaltyForm: 'r1' } }],
 ];
 
 describe.each(variants)('%s', (_, changes) => {
@@ -231,6 +232,27 @@ describe('what does not fit is refused with a code and the field', () => {
     const idle = await addon.createTrainer(bare);
     await expect(idle.run({ steps: 1 })).rejects.toEqual(code('ERR_SAN_OPTIONS', /without images/));
     await idle.dispose();
+  });
+
+  test('fixed inputs without the mixing weights that the penalty between images takes', async () => {
+    const zeros = (name: string, ...shape: number[]): NativeTensor => ({
+      name,
+      dtype: 'float32',
+      shape,
+      data: new Uint8Array(4 * shape.reduce((a, b) => a * b)),
+    });
+    const inputs = {
+      z: zeros('z', 2, 8, 1, 1),
+      x: zeros('x', 2, 3, 8, 8),
+      directions: zeros('directions', 8, 4),
+      u: zeros('u', 2, 8),
+    };
+    const between = await addon.createTrainer(trainerOptions({ loss: penalty }));
+    await expect(between.stepOn(inputs)).rejects.toEqual(code('ERR_SAN_OPTIONS', /needs it/));
+    await between.dispose();
+    const atReal = await addon.createTrainer(trainerOptions({ loss: { ...penalty, penaltyForm: 'r1' } }));
+    expect((await atReal.stepOn(inputs)).losses.gp).toBe(0);
+    await atReal.dispose();
   });
 
   test('the classes behind the objects cannot be constructed', async () => {

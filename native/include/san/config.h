@@ -44,6 +44,11 @@ enum class Pairing { cycle, assigned, random };
 /// and fades out instead of ending (as in Daniel and Tamar 2021, Soft-IntroVAE).
 enum class RepulsionForm { hinge, exponential };
 
+/// What keeps R smooth, where g = d<R(h), u>/dh for a random unit direction u per sample: `wgan_gp`
+/// mean((||g|| - 1)^2) between real and generated images, h = e X + (1 - e) G(Z) (spec, section 2; Gulrajani
+/// et al. 2017); `r1` mean(||g||^2) at real images, h = X (Mescheder et al. 2018).
+enum class PenaltyForm { wgan_gp, r1 };
+
 /// Weights and settings of the losses (spec, section 2).
 struct LossConfig {
   Estimator estimator = Estimator::normal;
@@ -63,6 +68,7 @@ struct LossConfig {
   /// 0 turns the gradient penalty off.
   double penalty_weight = 0;
   int64_t penalty_every = 1;
+  PenaltyForm penalty_form = PenaltyForm::wgan_gp;
   double sinkhorn_epsilon = 0.05;
   int64_t sinkhorn_iterations = 100;
   /// Largest shift of the images that R sees in training, real and generated alike, in each direction as a

@@ -34,10 +34,14 @@ at::Tensor optimal_assignment(const at::Tensor& rows, const at::Tensor& columns)
 /// 2 pixels, cut at an odd edge. Both (B, C, S, S); a scalar, differentiable in both.
 at::Tensor image_error(const at::Tensor& a, const at::Tensor& b, const std::vector<double>& scales);
 
-/// mean((||d<R(h), u>/dh|| - 1)^2) at h = e X + (1 - e) fake; no gradient into `fake`.
+/// The penalty of PenaltyForm::wgan_gp; no gradient into `fake`.
 /// e: (B, 1, 1, 1) in [0, 1]; u: (B, D) unit rows. Differentiable in R's parameters.
 at::Tensor gradient_penalty(const ModelConfig& config, const NetworkParameters& reverser,
                             const at::Tensor& real, const at::Tensor& fake, const at::Tensor& e,
                             const at::Tensor& u);
+
+/// The penalty of PenaltyForm::r1. u: (B, D) unit rows. Differentiable in R's parameters.
+at::Tensor r1_penalty(const ModelConfig& config, const NetworkParameters& reverser, const at::Tensor& real,
+                      const at::Tensor& u);
 
 }  // namespace san

@@ -29,7 +29,7 @@ struct StepInputs {
   Directions directions;
   /// Factor of the gradient penalty in this step; 0 leaves it out.
   double penalty = 0;
-  /// (B, 1, 1, 1) and (B, D); only with a penalty.
+  /// (B, 1, 1, 1), only for PenaltyForm::wgan_gp, and (B, D); only with a penalty.
   at::Tensor e, u;
   /// int64 (B, 2, 2): rows and columns by which R sees X, then G(Z), shifted; undefined for none.
   at::Tensor shifts;

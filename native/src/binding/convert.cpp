@@ -105,6 +105,8 @@ LossConfig read_loss(Options options) {
       "repulsionForm", {{"hinge", RepulsionForm::hinge}, {"exponential", RepulsionForm::exponential}});
   c.penalty_weight = options.number("penaltyWeight");
   c.penalty_every = options.integer("penaltyEvery", 1, kLargestInteger);
+  c.penalty_form = options.one_of<PenaltyForm>("penaltyForm",
+                                               {{"wgan-gp", PenaltyForm::wgan_gp}, {"r1", PenaltyForm::r1}});
   c.sinkhorn_epsilon = options.number("sinkhornEpsilon");
   c.sinkhorn_iterations = options.integer("sinkhornIterations", 1, kLargestInteger);
   c.reverser_shift = options.number_or("reverserShift", c.reverser_shift);

@@ -143,7 +143,10 @@ class TrainerObject : public Napi::ObjectWrap<TrainerObject> {
           env,
           [session = session_, in]() mutable {
             Trainer& trainer = session->handle.get();
-            if (in.penalty != 0) in.penalty = trainer.config().loss.penalty_weight;
+            const LossConfig& loss = trainer.config().loss;
+            if (in.penalty != 0) in.penalty = loss.penalty_weight;
+            if (in.penalty != 0 && loss.penalty_form == PenaltyForm::wgan_gp && !in.e.defined())
+              throw Error(kOptions, "is missing; the gradient penalty between images needs it", "e");
             const StepResult result = trainer.step_on(in);
             const auto specs = parameter_specs(session->model);
             return FixedReport{result.losses,

@@ -81,14 +81,14 @@ StepInputs read_inputs(Options options, const ModelConfig& model, at::ScalarType
   if (b < 1) options.fail("z", "holds no sample");
   in.x = read_input(options, "x", dtype, {b, model.image_channels, s, s});
   in.directions = {read_input(options, "directions", dtype, {d, -1}), /*axes=*/0};
-  if (options.has("e") || options.has("u")) {
-    in.e = read_input(options, "e", dtype, {b, 1, 1, 1});
+  const bool mixed = options.has("e");
+  if (mixed || options.has("u")) {
+    if (mixed) in.e = read_input(options, "e", dtype, {b, 1, 1, 1});
     in.u = read_input(options, "u", dtype, {b, d});
     in.penalty = 1;
-  } else {
-    options.value("e");
-    options.value("u");
   }
+  options.value("e");
+  options.value("u");
   options.finish();
   return in;
 }

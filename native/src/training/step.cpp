@@ -233,9 +233,13 @@ Terms forward(const ModelConfig& model, const LossConfig& loss, const Networks& 
   terms.llz = shared((back - in.z).square().mean());
   terms.lgi = shared(cycle ? image_error(parts[1], in.x, loss.lgi_scales)
                            : image_error(fake, distance.partners, loss.lgi_scales));
-  terms.penalty = in.penalty == 0
-                      ? at::zeros({}, in.x.options())
-                      : shared(gradient_penalty(model, nets.r_real.exact, real, seen, in.e, in.u));
+  const NetworkParameters& exact = nets.r_real.exact;
+  if (in.penalty == 0)
+    terms.penalty = at::zeros({}, in.x.options());
+  else if (loss.penalty_form == PenaltyForm::r1)
+    terms.penalty = shared(r1_penalty(model, exact, real, in.u));
+  else
+    terms.penalty = shared(gradient_penalty(model, exact, real, seen, in.e, in.u));
   terms.lgd_value = distance.lgd_value;
   terms.lrx_value = distance.lrx_value;
   terms.fake = fake_share(loss, distance.lgd_value, in);

@@ -229,10 +229,11 @@ StepInputs Trainer::draw_inputs(double penalty) const {
                      config_.loss.estimator == Estimator::normal ? d : 0};
   }
   if (penalty != 0) {
-    in.e = random::uniform(key(random::Stream::penalty_mix), config_.batch_size, device, each_step)
-               .narrow(0, first, b)
-               .view({b, 1, 1, 1})
-               .to(config_.dtype);
+    if (config_.loss.penalty_form == PenaltyForm::wgan_gp)
+      in.e = random::uniform(key(random::Stream::penalty_mix), config_.batch_size, device, each_step)
+                 .narrow(0, first, b)
+                 .view({b, 1, 1, 1})
+                 .to(config_.dtype);
     in.u = unit_rows(own_rows(random::Stream::penalty_direction)).to(config_.dtype);
   }
   if (config_.loss.reverser_shift > 0) {
