@@ -104,6 +104,8 @@ export interface LossOptions {
   reverserShift?: number;
   /** Share of the images that are shifted, 0 to 1; default 0.7. */
   reverserShiftProbability?: number;
+  /** Share of LGD and of repulsion that is of reconstructions G(R(X)), 0 to 1; default 0; only with pairing cycle. */
+  reconstructionShare?: number;
 }
 
 /** AdamW, kernel sharing and the moving average: spec section 3. */

@@ -20,6 +20,7 @@ const RULES: readonly Rule[] = [
   warmupOfRepulsion,
   marginOfForm,
   shiftOfPixels,
+  shareOfCycle,
   extractorForFeatures,
   sizeForDistance,
   measuredNames,
@@ -76,6 +77,14 @@ function shiftOfPixels({ reverserShift, imageSize }: Config): Conflict | undefin
   return {
     field: 'reverserShift',
     message: `reverserShift = ${reverserShift} is less than half a pixel of imageSize = ${imageSize}, and shifts nothing: raise it, to 0.125 for example, or set 0`,
+  };
+}
+
+function shareOfCycle({ reconstructionShare, pairing }: Config): Conflict | undefined {
+  if (reconstructionShare === 0 || pairing === 'cycle') return undefined;
+  return {
+    field: 'reconstructionShare',
+    message: `reconstructionShare = ${reconstructionShare} does not go with pairing = ${pairing}: only the cycle has reconstructions; set 0, or pairing = cycle`,
   };
 }
 

@@ -178,6 +178,11 @@ const lossKeys = {
       'Largest shift of what R sees, real and generated images alike, as a share of the width; for small sets',
     ),
   reverserShiftProbability: real(0, 1).default(0.7).describe('Probability of such a shift'),
+  reconstructionShare: real(0, 1)
+    .default(0)
+    .describe(
+      'Share of LGD and of repulsion that is of reconstructions, not of G(Z): sharper ones, for slower samples',
+    ),
 };
 
 const optimizerKeys = {

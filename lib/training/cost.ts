@@ -108,11 +108,13 @@ export const optimizerTraffic = ({ shared, generator, reverser }: PartParameters
 export function stepFlops(config: Config): StepFlops {
   const { batchSize, accumulate, penaltyWeight } = config;
   const one = 2 * batchSize * passMacs(config);
-  const forward = generatorPasses(config) * one + 2 * one;
+  const judged = judgedPasses(config);
+  const forward = (generatorPasses(config) + 1 + judged) * one;
   const again = config.recompute ? forward : 0;
   return {
     forward: accumulate > 1 ? 2 * forward : forward,
-    backward: 2 * forward + again + (needsSecondBackward(config) ? (config.recompute ? 2 : 1) * one : 0),
+    backward:
+      2 * forward + again + (needsSecondBackward(config) ? (config.recompute ? 2 : 1) * judged * one : 0),
     // R(h) forwards, its gradient for h, and the backward passes of both.
     penalty: penaltyWeight === 0 ? 0 : 6 * one,
   };
@@ -130,7 +132,7 @@ export function memoryEstimate(
 ): MemoryEstimate {
   const { weights, gradients, moments, average } = stateBytes(parameters);
   const { batchSize, accumulate, imageSize, imageChannels, penaltyWeight, precision, recompute } = config;
-  const passes = generatorPasses(config) + 2;
+  const passes = generatorPasses(config) + 1 + judgedPasses(config);
   const kept = passes * (recompute ? recomputedNumbers(config) : savedNumbers(config));
   // A module that runs again keeps its own numbers meanwhile; the penalty recomputes nothing.
   const atOnce = recompute ? generatorPasses(config) * largestModule(config) : 0;
@@ -150,7 +152,10 @@ export function meanFlops(flops: StepFlops, { penaltyEvery }: Config): number {
   return flops.forward + flops.backward + flops.penalty / penaltyEvery;
 }
 
-/** In the cycle G runs on Z and on R(X). R always runs on X and on G(Z). */
+/** R always runs on G(Z), and on X; where LGD has a share of reconstructions on these as well. */
+const judgedPasses = ({ reconstructionShare }: Config): number => (reconstructionShare > 0 ? 2 : 1);
+
+/** In the cycle G runs on Z and on R(X). */
 const generatorPasses = ({ pairing }: Config): number => (pairing === 'cycle' ? 2 : 1);
 
 function needsSecondBackward({ wLZ, wGD, wRZ, repulsionWeight }: Config): boolean {

@@ -82,6 +82,9 @@ void LossConfig::validate() const {
   check_count(sinkhorn_iterations, "sinkhornIterations");
   check_range(reverser_shift, 0, 0.5, "reverserShift");
   check_range(reverser_shift_probability, 0, 1, "reverserShiftProbability");
+  check_range(reconstruction_share, 0, 1, "reconstructionShare");
+  check(reconstruction_share == 0 || pairing == Pairing::cycle, "reconstructionShare",
+        "is above 0, and pairing is not cycle; only the cycle has reconstructions");
 }
 
 void OptimizerConfig::validate() const {

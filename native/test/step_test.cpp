@@ -64,6 +64,10 @@ std::vector<Case> cases() {
   all.back().loss.repulsion_margin = 1e-6;
   all.push_back({"no repulsion, with penalty", loss, 2});
   all.back().loss.repulsion_weight = 0;
+  all.push_back({"judged reconstructions", loss});
+  all.back().loss.reconstruction_share = 0.25;
+  all.push_back({"judged reconstructions, LLZ", all.back().loss});
+  all.back().loss.w_lz = 0.1;
   all.push_back({"R1", loss, 2});
   all.back().loss.penalty_form = PenaltyForm::r1;
   for (const double margin : {1e6, 1e-6}) {
@@ -101,6 +105,43 @@ void test_exponential() {
   for (size_t i = 0; i < faded.reverser_gradients.size(); ++i)
     expect(at::allclose(faded.reverser_gradients[i], straight.reverser_gradients[i], 1e-9, 1e-12),
            "gradient of exponential repulsion");
+}
+
+/// LGD is what its share says, and reconstructions of the images are what it looks at.
+void test_judged_reconstructions() {
+  const ModelConfig model = small_model();
+  const ParameterStore parameters = ParameterStore::initial(model, 3, at::kDouble);
+  StepInputs in = inputs(model);
+  for (at::Tensor* tensor : {&in.z, &in.x, &in.directions.random}) *tensor = tensor->to(at::kDouble);
+  const auto network = [&](Net net) {
+    return arrange(net, [&](const std::string& name) { return parameters.tensor(name); });
+  };
+  const NetworkParameters g = network(Net::generator), r = network(Net::reverser);
+  LossConfig loss;
+  const auto distance = [&](const at::Tensor& z) {
+    const at::NoGradGuard no_grad;
+    return wasserstein_distance(loss, reverse(model, r, generate(model, g, z)), in.z, in.directions)
+        .item<double>();
+  };
+  const at::Tensor rx = [&] {
+    const at::NoGradGuard no_grad;
+    return reverse(model, r, in.x);
+  }();
+  const double of_samples = distance(in.z), of_reconstructions = distance(rx);
+  expect(std::abs(of_samples - of_reconstructions) > 1e-6, "distances of both differ");
+  const StepResult plain = compute_step(model, loss, parameters, in);
+  for (const double share : {0.25, 1.0}) {
+    loss.reconstruction_share = share;
+    const StepResult result = compute_step(model, loss, parameters, in);
+    const double expected = (1 - share) * of_samples + share * of_reconstructions;
+    expect(std::abs(result.losses[0] - expected) < 1e-9, "LGD with a share of reconstructions");
+    for (const size_t other : {1, 3, 4})
+      expect(std::abs(result.losses[other] - plain.losses[other]) < 1e-9, "other losses stay what they are");
+    expect(difference(result, plain) > 1e-3, "gradients with a share of reconstructions");
+    // Whatever rows a pass takes, the distances are those of the whole batch.
+    const StepResult passes = compute_step(model, loss, parameters, in, alone(), /*passes=*/2);
+    expect(difference(passes, result) < 1e-8, "a share of reconstructions in passes");
+  }
 }
 
 void test_image_error() {
@@ -257,6 +298,7 @@ void test_fixed_batches() {
 
 void step_tests() {
   test_image_error();
+  test_judged_reconstructions();
   test_exponential();
   test_bf16_networks();
   test_fixed_batches();

@@ -90,6 +90,7 @@ const all: Case[] = [
   ...ESTIMATORS.flatMap((estimator) =>
     PAIRINGS.map((pairing) => ({ name: `${estimator}, ${pairing}`, options: tiny({ estimator, pairing }) })),
   ),
+  { name: 'judged reconstructions', options: tiny({ reconstructionShare: 0.5, wLZ: 0.1 }) },
   { name: 'penalty', options: tiny({ penaltyWeight: 1, penaltyEvery: 2 }) },
   {
     name: 'weights of its own for R, with LLZ',

@@ -11,6 +11,7 @@ import {
   type ImageBatch,
   LOSS_NAMES,
   type Losses,
+  type LossOptions,
   loadAddon,
   packageRoot,
   type TrainerOptions,
@@ -80,9 +81,14 @@ for (const file of folders.flatMap((folder) => readdirSync(folder).map((name) =>
 }
 
 const estimators = ['normal', 'sliced', 'sinkhorn', 'dual'] as const;
-for (const kind of [...estimators, 'R1'] as const)
+for (const kind of [...estimators, 'R1', 'judged reconstructions'] as const)
   test(`losses and images are the processor's: ${kind}`, { skip }, async () => {
-    const kinds = kind === 'R1' ? ({ penaltyForm: 'r1' } as const) : { estimator: kind };
+    const kinds: Partial<LossOptions> =
+      kind === 'R1'
+        ? { penaltyForm: 'r1' }
+        : kind === 'judged reconstructions'
+          ? { reconstructionShare: 0.5 }
+          : { estimator: kind };
     const changes = { model: smooth, loss: { ...penalty, ...kinds } };
     const [here, there] = [await run(trainerOptions(changes), 3), await run(onDevice(changes), 3)];
     for (const [i, losses] of here.losses.entries())

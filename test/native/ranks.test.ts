@@ -59,7 +59,7 @@ test('two ranks compute what one does, for each estimator and pairing', async ()
   expect([first?.code, second?.code], `${first?.output}${second?.output}`).toEqual([0, 0]);
   const lines = first?.output.split('\n').filter((line) => line.startsWith('{')) ?? [];
   expect(lines.filter((line) => !line.includes('"good":true'))).toEqual([]);
-  expect(lines).toHaveLength(32);
+  expect(lines).toHaveLength(34);
 });
 
 test('two ranks share out images, latents and features', async () => {

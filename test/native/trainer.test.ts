@@ -26,6 +26,7 @@ const variants: [string, Partial<TrainerOptions>][] = [
   ['assigned, sinkhorn', { loss: { ...trainerOptions().loss, pairing: 'assigned', estimator: 'sinkhorn' } }],
   ['random, sliced, penalty', { loss: { ...penalty, pairing: 'random', estimator: 'sliced' } }],
   ['cycle, dual, penalty', { loss: { ...penalty, estimator: 'dual' } }],
+  ['judged reconstructions', { loss: { ...penalty, reconstructionShare: 0.5, wLZ: 0.1 } }],
   ['cycle, normal, R1', { loss: { ...penalty, penaltyForm: 'r1' } }],
 ];
 

@@ -76,6 +76,9 @@ struct LossConfig {
   double reverser_shift = 0;
   /// Share of the images that are shifted.
   double reverser_shift_probability = 0.7;
+  /// s in LGD = (1 - s) WD(R(G(Z)), Z) + s WD(R(G(R(X))), Z), and so in repulsion, 0 to 1; above 0 only with
+  /// Pairing::cycle. LGI alone blurs reconstructions; judged as samples are, they are as sharp.
+  double reconstruction_share = 0;
 
   void validate() const;
 };

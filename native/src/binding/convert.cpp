@@ -111,6 +111,7 @@ LossConfig read_loss(Options options) {
   c.sinkhorn_iterations = options.integer("sinkhornIterations", 1, kLargestInteger);
   c.reverser_shift = options.number_or("reverserShift", c.reverser_shift);
   c.reverser_shift_probability = options.number_or("reverserShiftProbability", c.reverser_shift_probability);
+  c.reconstruction_share = options.number_or("reconstructionShare", c.reconstruction_share);
   options.finish();
   c.validate();
   return c;

@@ -4,6 +4,7 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
+#include <vector>
 
 #include "san/collective.h"
 #include "san/config.h"
@@ -22,10 +23,21 @@ struct Distances {
   at::Tensor partners;
 };
 
-/// Latents that distances look at: R(G(Z)) and R(X), both (B, Zc, Sz, Sz).
+/// Latents that distances look at: R(G(Z)), R(X) and, where LGD has a share of them, R(G(R(X))), all (B, Zc,
+/// Sz, Sz).
 struct Latents {
-  at::Tensor back, rx;
+  at::Tensor back, rx, again;
+
+  Latents detached() const;
 };
+
+/// What R is to tell from real images: G(Z) and, where LGD has a share of them, then the reconstructions, of
+/// G's images in a step: G(Z) and, in a cycle, G(R(X)).
+at::Tensor judged_images(const LossConfig& loss, const StepInputs& in,
+                         const std::vector<at::Tensor>& generated);
+
+/// R(X) and R of judged_images() as the latents of each.
+Latents latents_of(const at::Tensor& judged, const at::Tensor& rx);
 
 /// Distances of the only rank's only pass, differentiable in the latents.
 Distances distances(const LossConfig& loss, const StepInputs& in, const Latents& latents);

@@ -222,24 +222,25 @@ Terms forward(const ModelConfig& model, const LossConfig& loss, const Networks& 
       generate(model, nets.g.parameters, cycle ? at::cat({in.z, rx}) : in.z, in.recompute);
   // A split, whose gradient is one concatenation, not two narrows, whose gradients are padded and added.
   const std::vector<Tensor> parts = generated.split(in.z.size(0));
-  const Tensor fake = parts[0], seen = shifted_fake(in, fake);
-  const Tensor back = reverse(model, nets.r_fake.parameters, seen, in.recompute);
+  const Tensor judged = judged_images(loss, in, parts);
+  const Latents latents = latents_of(reverse(model, nets.r_fake.parameters, judged, in.recompute), rx);
 
   const auto shared = [&](const Tensor& mean) { return share == 1 ? mean : mean * share; };
-  const Distances distance = distances_of({back, rx});
+  const Distances distance = distances_of(latents);
   Terms terms;
   terms.lgd = distance.lgd;  // the same number as LRZ
   terms.lrx = distance.lrx;
-  terms.llz = shared((back - in.z).square().mean());
+  terms.llz = shared((latents.back - in.z).square().mean());
   terms.lgi = shared(cycle ? image_error(parts[1], in.x, loss.lgi_scales)
-                           : image_error(fake, distance.partners, loss.lgi_scales));
+                           : image_error(parts[0], distance.partners, loss.lgi_scales));
   const NetworkParameters& exact = nets.r_real.exact;
   if (in.penalty == 0)
     terms.penalty = at::zeros({}, in.x.options());
   else if (loss.penalty_form == PenaltyForm::r1)
     terms.penalty = shared(r1_penalty(model, exact, real, in.u));
   else
-    terms.penalty = shared(gradient_penalty(model, exact, real, seen, in.e, in.u));
+    terms.penalty =
+        shared(gradient_penalty(model, exact, real, judged.narrow(0, 0, real.size(0)), in.e, in.u));
   terms.lgd_value = distance.lgd_value;
   terms.lrx_value = distance.lrx_value;
   terms.fake = fake_share(loss, distance.lgd_value, in);
@@ -348,8 +349,7 @@ StepResult step_shared_out(const ModelConfig& model, const LossConfig& loss, con
   for (int64_t pass = 0; pass < passes; ++pass) {
     const StepInputs part = rows_of(in, pass * rows, rows);
     const Terms terms = forward(model, loss, nets, part, share, [&](const Latents& latents) {
-      if (!whole)
-        whole = shared_distances(loss, part, {latents.back.detach(), latents.rx.detach()}, ranks, 1);
+      if (!whole) whole = shared_distances(loss, part, latents.detached(), ranks, 1);
       return whole->of_rows(latents, pass * rows);
     });
     factor = terms.fake.factor;

@@ -14,6 +14,7 @@ describe('settings at odds with each other', () => {
       /^learningRateFinal = 0\.1 .* learningRate = 0\.001:.*cosine/,
     ],
     [{ repulsionWarmup: 10, repulsionWeight: 0 }, /^repulsionWarmup = 10 .* repulsionWeight = 0/],
+    [{ reconstructionShare: 0.5, pairing: 'random' }, /^reconstructionShare = 0.5 .* pairing = random/],
     [{ reverserShift: 0.01, imageSize: 32 }, /^reverserShift = 0.01 .* imageSize = 32/],
     [{ metrics: ['swd', 'kid'] }, /^metrics = swd,kid and no extractor: kid/],
     [{ metricEvery: 5, imageSize: 8 }, /^metrics = swd,.* imageSize = 8: swd needs 16/],

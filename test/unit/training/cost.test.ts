@@ -68,6 +68,8 @@ describe('a step', () => {
     ['modules that run again', { recompute: true }, 4, 12, 0],
     ['and twice where R has a backward pass of its own', { recompute: true, wGD: 0 }, 4, 14, 0],
     ['two passes go forward once more', { accumulate: 2 }, 8, 8, 0],
+    ['judged reconstructions', { reconstructionShare: 0.5 }, 5, 10, 0],
+    ['and LLZ', { reconstructionShare: 0.5, wLZ: 1 }, 5, 12, 0],
     ['the gradient penalty', { penaltyWeight: 10, penaltyEvery: 4 }, 4, 8, 6],
   ])('%s', (_, changes, forward, backward, penalty) => {
     const config = small(changes);
