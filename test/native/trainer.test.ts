@@ -249,7 +249,7 @@ describe('what does not fit is refused with a code and the field', () => {
       u: zeros('u', 2, 8),
     };
     const between = await addon.createTrainer(trainerOptions({ loss: penalty }));
-    await expect(between.stepOn(inputs)).rejects.toEqual(code('ERR_SAN_OPTIONS', /needs it/));
+    await expect(between.stepOn(inputs)).rejects.toEqual(code('ERR_SAN_OPTIONS', /^inputs\.e is missing/));
     await between.dispose();
     const atReal = await addon.createTrainer(trainerOptions({ loss: { ...penalty, penaltyForm: 'r1' } }));
     expect((await atReal.stepOn(inputs)).losses.gp).toBe(0);

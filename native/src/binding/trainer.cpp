@@ -146,7 +146,8 @@ class TrainerObject : public Napi::ObjectWrap<TrainerObject> {
             const LossConfig& loss = trainer.config().loss;
             if (in.penalty != 0) in.penalty = loss.penalty_weight;
             if (in.penalty != 0 && loss.penalty_form == PenaltyForm::wgan_gp && !in.e.defined())
-              throw Error(kOptions, "is missing; the gradient penalty between images needs it", "e");
+              throw Error(kOptions, "inputs.e is missing; the gradient penalty between images needs it",
+                          "inputs.e");
             const StepResult result = trainer.step_on(in);
             const auto specs = parameter_specs(session->model);
             return FixedReport{result.losses,
